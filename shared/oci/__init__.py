@@ -1,0 +1,1 @@
+"""What the OCI specifications say, as values: names, media types, manifests, graphs."""

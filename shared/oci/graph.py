@@ -1,0 +1,89 @@
+"""What holds what: reachability, and an order in which deleting never breaks a parent.
+
+Graphs here are of manifests only: nodes are digests, ``children`` are the manifests that an index
+lists, ``subject`` is the manifest that a referrer points at.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from shared.oci.names import Digest
+
+
+class Edges(NamedTuple):
+    """What the body of one manifest says of other manifests."""
+
+    children: tuple[Digest, ...] = ()
+    subject: Digest | None = None
+
+
+def referrers_by_subject(edges: Mapping[Digest, Edges]) -> dict[Digest, list[Digest]]:
+    """Return the manifests that point at each subject, in no particular order."""
+    found: dict[Digest, list[Digest]] = defaultdict(list)
+    for digest, pointing in edges.items():
+        if pointing.subject is not None:
+            found[pointing.subject].append(digest)
+    return dict(found)
+
+
+def reachable(
+    roots: Iterable[Digest],
+    edges: Mapping[Digest, Edges],
+    *,
+    bound: Mapping[Digest, Sequence[Digest]] | None = None,
+) -> dict[Digest, Digest | None]:
+    """Return everything that the roots hold, each with the manifest that holds it (``None`` for a root).
+
+    A manifest is held by an index that lists it, and a referrer is held by its subject: of a held
+    image, the children, their children, their signatures, and the signatures of those are all held.
+    A subject is *not* held by its referrer. ``bound`` adds manifests that follow another one for a
+    reason outside the bodies, such as cosign's tag names.
+    """
+    referrers = referrers_by_subject(edges)
+    held: dict[Digest, Digest | None] = {}
+    pending: list[tuple[Digest, Digest | None]] = [(root, None) for root in roots]
+    while pending:
+        digest, holder = pending.pop()
+        if digest in held:
+            continue
+        held[digest] = holder
+        pointing = edges.get(digest)
+        if pointing is not None:
+            pending.extend((child, digest) for child in pointing.children)
+        pending.extend((referrer, digest) for referrer in referrers.get(digest, ()))
+        if bound is not None:
+            pending.extend((follower, digest) for follower in bound.get(digest, ()))
+    return held
+
+
+def deletion_order(digests: Collection[Digest], edges: Mapping[Digest, Edges]) -> tuple[Digest, ...]:
+    """Return the digests so that whatever points at a manifest comes before it.
+
+    Parents before children and referrers before subjects: stopped at any point, no index that is left
+    lists a child that is gone. Equal inputs give equal orders whatever the order of the collection.
+    Bodies name each other by hash, so there are no cycles; one that a hostile registry invents is cut
+    at its smallest digest.
+    """
+    wanted = set(digests)
+    targets = {digest: _targets(edges.get(digest)) & wanted - {digest} for digest in wanted}
+    pointers: Counter[Digest] = Counter(target for found in targets.values() for target in found)
+    ordered: list[Digest] = []
+    free = sorted(digest for digest in wanted if not pointers[digest])
+    while len(ordered) < len(wanted):
+        level = free or [min(wanted.difference(ordered))]
+        ordered.extend(level)
+        released: set[Digest] = set()
+        for digest in level:
+            for target in targets[digest]:
+                pointers[target] -= 1
+                if not pointers[target]:
+                    released.add(target)
+        free = sorted(released.difference(ordered))
+    return tuple(ordered)
+
+
+def _targets(pointing: Edges | None) -> set[Digest]:
+    if pointing is None:
+        return set()
+    return {*pointing.children, *(() if pointing.subject is None else (pointing.subject,))}
