@@ -57,33 +57,54 @@ def reachable(
     return held
 
 
-def deletion_order(digests: Collection[Digest], edges: Mapping[Digest, Edges]) -> tuple[Digest, ...]:
-    """Return the digests so that whatever points at a manifest comes before it.
+def deletion_order(
+    digests: Collection[Digest],
+    edges: Mapping[Digest, Edges],
+    *,
+    bound: Mapping[Digest, Sequence[Digest]] | None = None,
+) -> tuple[Digest, ...]:
+    """Return the digests so that whatever holds a manifest comes before it.
 
-    Parents before children and referrers before subjects: stopped at any point, no index that is left
-    lists a child that is gone. Equal inputs give equal orders whatever the order of the collection.
-    Bodies name each other by hash, so there are no cycles; one that a hostile registry invents is cut
-    at its smallest digest.
+    Parents come before children and subjects before their referrers: stopped at any point, no index that
+    is left lists a child that is gone, and no image that is left has lost its signature. Equal inputs give
+    equal orders whatever the order of the collection. Bodies name each other by hash, so there are no
+    cycles; one that a hostile registry invents is cut at its smallest digest.
     """
     wanted = set(digests)
-    targets = {digest: _targets(edges.get(digest)) & wanted - {digest} for digest in wanted}
-    pointers: Counter[Digest] = Counter(target for found in targets.values() for target in found)
-    ordered: list[Digest] = []
-    free = sorted(digest for digest in wanted if not pointers[digest])
+    held = held_by_each(wanted, edges, bound=bound)
+    holders: Counter[Digest] = Counter(target for found in held.values() for target in found)
+    ordered: dict[Digest, None] = {}
+    free = sorted(digest for digest in wanted if not holders[digest])
     while len(ordered) < len(wanted):
-        level = free or [min(wanted.difference(ordered))]
-        ordered.extend(level)
+        level = free or [min(wanted - ordered.keys())]
+        ordered.update(dict.fromkeys(level))
         released: set[Digest] = set()
         for digest in level:
-            for target in targets[digest]:
-                pointers[target] -= 1
-                if not pointers[target]:
+            for target in held[digest]:
+                holders[target] -= 1
+                if not holders[target] and target not in ordered:
                     released.add(target)
-        free = sorted(released.difference(ordered))
+        free = sorted(released)
     return tuple(ordered)
 
 
-def _targets(pointing: Edges | None) -> set[Digest]:
-    if pointing is None:
-        return set()
-    return {*pointing.children, *(() if pointing.subject is None else (pointing.subject,))}
+def held_by_each(
+    digests: Collection[Digest],
+    edges: Mapping[Digest, Edges],
+    *,
+    bound: Mapping[Digest, Sequence[Digest]] | None = None,
+) -> dict[Digest, set[Digest]]:
+    """Return, for each of the digests, those of the digests that it holds directly."""
+    wanted = set(digests)
+    held: dict[Digest, set[Digest]] = {digest: set() for digest in wanted}
+    for digest in wanted:
+        pointing = edges.get(digest)
+        if pointing is not None:
+            held[digest].update(wanted.intersection(pointing.children))
+            if pointing.subject in wanted:
+                held[pointing.subject].add(digest)
+        if bound is not None:
+            held[digest].update(wanted.intersection(bound.get(digest, ())))
+    for digest, targets in held.items():
+        targets.discard(digest)
+    return held

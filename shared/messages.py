@@ -1,0 +1,165 @@
+"""The queue messages of this app: small, versioned JSON that names work and never carries decisions.
+
+A message says *which* repository or tag to look at. What to do is decided when it is read, from the
+registry as it is then, so that a message that comes late, twice or out of order does no harm.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from shared.errors import InvalidMessage, InvalidName
+from shared.oci.names import (
+    Digest,
+    LoginServer,
+    Reference,
+    RepositoryName,
+    TagName,
+    parse_digest,
+    parse_login_server,
+    parse_repository,
+    parse_tag,
+)
+
+VERSION: Final = 1
+MAX_MESSAGE_BYTES: Final = 48 * 1024
+"""Storage queues take 64 KiB of base64, which is 48 KiB of message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanRepository:
+    """Ask to plan one repository for a run and, in apply mode, to carry the plan out.
+
+    ``continuation`` counts the invocations that stopped at their time budget and passed the rest on.
+    """
+
+    kind: ClassVar[str] = "clean-repository"
+
+    run: str
+    registry: LoginServer
+    repository: RepositoryName
+    continuation: int = 0
+
+    def to_json(self) -> str:
+        """Return the message's text."""
+        return _dump(
+            self.kind,
+            run=self.run,
+            registry=self.registry,
+            repository=self.repository,
+            continuation=self.continuation,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicateTag:
+    """Ask to make one tag on the target equal to the source's tag as it is when this is read.
+
+    ``digest`` is what the event announced: a hint for the log, never a decision.
+    """
+
+    kind: ClassVar[str] = "replicate-tag"
+
+    run: str
+    route: str
+    source: Reference
+    target: Reference
+    digest: Digest | None = None
+
+    def to_json(self) -> str:
+        """Return the message's text."""
+        return _dump(
+            self.kind,
+            run=self.run,
+            route=self.route,
+            source=_reference(self.source),
+            target=_reference(self.target),
+            digest=self.digest,
+        )
+
+
+type Message = CleanRepository | ReplicateTag
+
+
+def parse_message(text: str | bytes) -> Message:
+    """Return the message that the text is.
+
+    :raises InvalidMessage: naming the field, when it is not JSON, of another version, of no known
+        kind, or when a name in it breaks its grammar.
+    """
+    if len(text) > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(f"message of {len(text)} bytes; the most that is read is {MAX_MESSAGE_BYTES}")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage(f"message is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InvalidMessage(f"message is a JSON {type(body).__name__}, expected an object")
+    if body.get("version") != VERSION:
+        raise InvalidMessage(f"version: {body.get('version')!r}, this app reads version {VERSION}")
+    match body.get("kind"):
+        case CleanRepository.kind:
+            return _clean_repository(body)
+        case ReplicateTag.kind:
+            return _replicate_tag(body)
+        case kind:
+            raise InvalidMessage(
+                f"kind: {kind!r}, expected {CleanRepository.kind!r} or {ReplicateTag.kind!r}"
+            )
+
+
+def _clean_repository(body: dict[str, Any]) -> CleanRepository:
+    continuation = body.get("continuation", 0)
+    if not isinstance(continuation, int) or isinstance(continuation, bool) or continuation < 0:
+        raise InvalidMessage(f"continuation: {continuation!r}, expected a count")
+    return CleanRepository(
+        run=_text(body, "run"),
+        registry=_named(parse_login_server, body, "registry"),
+        repository=_named(parse_repository, body, "repository"),
+        continuation=continuation,
+    )
+
+
+def _replicate_tag(body: dict[str, Any]) -> ReplicateTag:
+    return ReplicateTag(
+        run=_text(body, "run"),
+        route=_text(body, "route"),
+        source=_parse_tagged(body, "source"),
+        target=_parse_tagged(body, "target"),
+        digest=None if body.get("digest") is None else _named(parse_digest, body, "digest"),
+    )
+
+
+def _parse_tagged(body: dict[str, Any], key: str) -> Reference:
+    place = body.get(key)
+    if not isinstance(place, dict):
+        raise InvalidMessage(f"{key}: expected an object with registry, repository and tag")
+    return Reference(
+        registry=_named(parse_login_server, place, "registry", key),
+        repository=_named(parse_repository, place, "repository", key),
+        tag=_named(parse_tag, place, "tag", key),
+    )
+
+
+def _reference(reference: Reference) -> dict[str, str | TagName | None]:
+    return {"registry": reference.registry, "repository": reference.repository, "tag": reference.tag}
+
+
+def _text(body: dict[str, Any], key: str, parent: str = "") -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not value:
+        raise InvalidMessage(f"{parent}{'.' if parent else ''}{key}: {value!r}, expected a text")
+    return value
+
+
+def _named[N](parse: Callable[[str], N], body: dict[str, Any], key: str, parent: str = "") -> N:
+    text = _text(body, key, parent)
+    try:
+        return parse(text)
+    except InvalidName as error:
+        raise InvalidMessage(f"{parent}{'.' if parent else ''}{key}: {error}") from error
+
+
+def _dump(kind: str, **fields: object) -> str:
+    return json.dumps({"version": VERSION, "kind": kind, **fields}, separators=(",", ":"))
