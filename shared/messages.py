@@ -5,6 +5,7 @@ registry as it is then, so that a message that comes late, twice or out of order
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -28,13 +29,28 @@ MAX_MESSAGE_BYTES: Final = 48 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CleanRepository:
-    """Ask to plan one repository for a run and, in apply mode, to carry the plan out.
+class PlanRepository:
+    """Ask to look at one repository and to save what the policy no longer wants there."""
+
+    kind: ClassVar[str] = "plan-repository"
+
+    run: str
+    registry: LoginServer
+    repository: RepositoryName
+
+    def to_json(self) -> str:
+        """Return the message's text."""
+        return _dump(self.kind, run=self.run, registry=self.registry, repository=self.repository)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyPlan:
+    """Ask to carry out the plan that the run saved for one repository, or what is left of it.
 
     ``continuation`` counts the invocations that stopped at their time budget and passed the rest on.
     """
 
-    kind: ClassVar[str] = "clean-repository"
+    kind: ClassVar[str] = "apply-plan"
 
     run: str
     registry: LoginServer
@@ -79,7 +95,9 @@ class ReplicateTag:
         )
 
 
-type Message = CleanRepository | ReplicateTag
+type Message = PlanRepository | ApplyPlan | ReplicateTag
+
+_RUN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
 def parse_message(text: str | bytes) -> Message:
@@ -99,31 +117,45 @@ def parse_message(text: str | bytes) -> Message:
     if body.get("version") != VERSION:
         raise InvalidMessage(f"version: {body.get('version')!r}, this app reads version {VERSION}")
     match body.get("kind"):
-        case CleanRepository.kind:
-            return _clean_repository(body)
+        case PlanRepository.kind:
+            return PlanRepository(**_repository_of_a_run(body))
+        case ApplyPlan.kind:
+            return ApplyPlan(**_repository_of_a_run(body), continuation=_count(body, "continuation"))
         case ReplicateTag.kind:
             return _replicate_tag(body)
         case kind:
-            raise InvalidMessage(
-                f"kind: {kind!r}, expected {CleanRepository.kind!r} or {ReplicateTag.kind!r}"
-            )
+            kinds = ", ".join(known.kind for known in (PlanRepository, ApplyPlan, ReplicateTag))
+            raise InvalidMessage(f"kind: {kind!r}, expected one of {kinds}")
 
 
-def _clean_repository(body: dict[str, Any]) -> CleanRepository:
-    continuation = body.get("continuation", 0)
-    if not isinstance(continuation, int) or isinstance(continuation, bool) or continuation < 0:
-        raise InvalidMessage(f"continuation: {continuation!r}, expected a count")
-    return CleanRepository(
-        run=_text(body, "run"),
-        registry=_named(parse_login_server, body, "registry"),
-        repository=_named(parse_repository, body, "repository"),
-        continuation=continuation,
-    )
+def parse_run(text: str) -> str:
+    """Return the name of a run that the text is; it becomes part of a path.
+
+    :raises InvalidName: unless it is 1 to 100 lower-case letters, digits and dashes.
+    """
+    if not _RUN.fullmatch(text):
+        raise InvalidName(f"{text[:140]!r} is not a run: expected lower-case letters, digits and dashes")
+    return text
+
+
+def _repository_of_a_run(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "run": _named(parse_run, body, "run"),
+        "registry": _named(parse_login_server, body, "registry"),
+        "repository": _named(parse_repository, body, "repository"),
+    }
+
+
+def _count(body: dict[str, Any], key: str) -> int:
+    value = body.get(key, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidMessage(f"{key}: {value!r}, expected a count")
+    return value
 
 
 def _replicate_tag(body: dict[str, Any]) -> ReplicateTag:
     return ReplicateTag(
-        run=_text(body, "run"),
+        run=_named(parse_run, body, "run"),
         route=_text(body, "route"),
         source=_parse_tagged(body, "source"),
         target=_parse_tagged(body, "target"),
