@@ -34,6 +34,13 @@ class _ReadyServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.ready.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in tuple(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await super().shutdown(sockets=sockets)
+
 
 class Server:
     """Serves an ASGI app on 127.0.0.1, over TLS if an authority is given.
