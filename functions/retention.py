@@ -1,0 +1,30 @@
+"""Retention: a timer opens the night's run, a queue carries one repository per message."""
+
+import logging
+
+import azure.functions as func
+
+from functions.application import now, services
+
+blueprint = func.Blueprint()
+logger = logging.getLogger("steward.retention")
+
+
+@blueprint.function_name("start_nightly_run")
+@blueprint.timer_trigger(arg_name="timer", schedule="%NIGHTLY_SCHEDULE%", run_on_startup=False)
+def start_nightly_run(timer: func.TimerRequest) -> None:
+    """Open a run over every repository that a rule names."""
+    from shared.jobs.nightly import start_night
+
+    opened = start_night(services(), now=now())
+    logger.info("opened nightly run", extra={**opened.log_fields(), "past_due": timer.past_due})
+
+
+@blueprint.function_name("clean_repository")
+@blueprint.queue_trigger(arg_name="message", queue_name="%CLEANUP_QUEUE%", connection="StewardStorage")
+def clean_repository(message: func.QueueMessage) -> None:
+    """Plan one repository, or carry out its plan."""
+    from shared.jobs.cleaning import clean
+
+    step = clean(services(), message.get_body(), clock=now)
+    logger.info("cleaned repository", extra=step.log_fields())
