@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from emulators.certificates import CertificateAuthority
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGIApplication
 
 CONNECTION = "emulators.connection"
 """Extension of the ASGI scope that holds the transport, so that a fault can cut the connection."""
@@ -48,9 +46,7 @@ class Server:
     The port is known as soon as the object exists; connections are accepted after ``start``.
     """
 
-    def __init__(
-        self, app: ASGIApplication, *, ca: CertificateAuthority | None = None, port: int = 0
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, ca: CertificateAuthority | None = None, port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,8 +57,9 @@ class Server:
         tls: dict[str, Any] = {}
         if ca is not None:
             tls = {"ssl_certfile": ca.certificate_file, "ssl_keyfile": ca.key_file}
+        served: Any = app  # the same protocol under uvicorn's own, narrower types
         config = uvicorn.Config(
-            app,
+            served,
             http=_ServedConnection,
             loop="uvloop",
             ws="none",

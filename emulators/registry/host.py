@@ -26,6 +26,8 @@ class RegistryHost:
     manifest_limit: int = 4 * 1024 * 1024
     default_page: int | None = None
     page_cap: int | None = None
+    null_catalog: bool = False
+    """An empty catalog is ``null``, as services in Go easily write it."""
     link_order: bool = False
     """ACR's Link headers end in ``orderby=``."""
     tags_actions: tuple[str, ...] = ("pull",)

@@ -18,7 +18,7 @@ class Listings:
     def __init__(self, host: RegistryHost) -> None:
         self._host = host
 
-    def catalog(self, request: Request) -> Response:
+    def catalog(self, request: Request, path: str = "/v2/_catalog") -> Response:
         host = self._host
         paging = self._paging(request)
         state = host.state.view()
@@ -29,8 +29,8 @@ class Listings:
                 if (found := state.repository(name)) is not None and found.locks.list
             )
             names, more = paging.take(listed)
-        headers = self._link("/v2/_catalog", paging, names[-1:], more=more)
-        return json_response({"repositories": names}, headers=headers)
+        headers = self._link(path, paging, names[-1:], more=more)
+        return json_response({"repositories": names or (None if host.null_catalog else [])}, headers=headers)
 
     def tags(self, request: Request, name: str) -> Response:
         host = self._host

@@ -43,7 +43,18 @@ _ATTRIBUTES = {
     "listEnabled": "list",
 }
 _FIELDS = frozenset(
-    "tags platforms age layers layer_size locked lock signed docker nested".split()  # noqa: SIM905 - readable
+    {
+        "age",
+        "docker",
+        "layer_size",
+        "layers",
+        "lock",
+        "locked",
+        "nested",
+        "platforms",
+        "signed",
+        "tags",
+    }
 )
 
 
@@ -153,7 +164,7 @@ class _Image:
 def parse_age(age: object, *, now: datetime, place: str = "age") -> datetime:
     """Turn ``40d``, ``12h``, ``90m``, an ISO time or 0 into the moment meant."""
     if isinstance(age, datetime):
-        return age if age.tzinfo else age.replace(tzinfo=UTC)
+        return _in_utc(age)
     if age == 0:
         return now
     found = _AGE.fullmatch(str(age))
@@ -163,7 +174,11 @@ def parse_age(age: object, *, now: datetime, place: str = "age") -> datetime:
         moment = datetime.fromisoformat(str(age))
     except ValueError:
         raise SeedError(f"{place}: {age!r} is neither an age such as 40d nor an ISO time") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return _in_utc(moment)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _mapping(value: object, place: str) -> dict[str, Any]:
