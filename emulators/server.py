@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -23,21 +25,43 @@ class _ServedConnection(HttpToolsProtocol):
         self.scope["extensions"] = {CONNECTION: {"transport": self.transport}}
 
 
-class _ReadyServer(uvicorn.Server):
+class _PromptServer(uvicorn.Server):
+    """Says when it is ready, and stops at once: uvicorn polls and waits tenths of seconds for both."""
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
+        self._stopped = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets=sockets)
         self.ready.set()
 
+    async def main_loop(self) -> None:
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 10
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), timeout=1.0)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
         for connection in tuple(self.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
-        await super().shutdown(sockets=sockets)
+
+    def stop(self) -> None:
+        """Ask from another thread."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopped.set)
 
 
 class Server:
@@ -69,10 +93,9 @@ class Server:
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
             **tls,
         )
-        self._server = _ReadyServer(config)
+        self._server = _PromptServer(config)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -89,7 +112,7 @@ class Server:
     def stop(self) -> None:
         """Close all connections and free the port; a second call does nothing."""
         thread, self._thread = self._thread, None
-        self._server.should_exit = True
+        self._server.stop()
         if thread is not None:
             thread.join(timeout=20)
             if thread.is_alive():
