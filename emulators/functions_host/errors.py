@@ -1,0 +1,2 @@
+class HostError(Exception):
+    """The app cannot be hosted as it stands; the text tells its developer what to change."""
