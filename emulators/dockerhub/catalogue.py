@@ -1,7 +1,6 @@
 """What Docker Hub knows of its repositories beyond what a registry stores."""
 
 import re
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -70,7 +69,7 @@ class HubCatalogue:
         self._default_private = default_private
         self._clock = clock
         self._known: dict[str, HubRepository] = {}
-        self._guard = threading.RLock()
+        self._guard = state.lock
 
     def find(self, full_name: str) -> HubRepository | None:
         """Return the repository of this name, if it was created, pushed or seeded."""

@@ -1,7 +1,8 @@
 """The four servers of the emulated Docker Hub, wired."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Literal, Self
 
@@ -118,14 +119,18 @@ class DockerHubEmulator:
         self.api_url = api_server.url
 
     def add_account(
-        self, username: str, secret: str, *scopes: Scope, namespaces: Iterable[str] | None = None
+        self,
+        username: str,
+        secret: str,
+        scopes: Scope | Collection[Scope],
+        *,
+        namespaces: Collection[str] | None = None,
     ) -> None:
         """Let a name sign in with one more secret; it reaches the emulator's namespace and its own."""
-        reached = {self.namespace, username} if namespaces is None else set(namespaces)
         account = Account(
             username=username,
-            scope=widest_scope(scopes),
-            namespaces=frozenset(reached),
+            scope=widest_scope((scopes,) if isinstance(scopes, str) else scopes),
+            namespaces=frozenset({self.namespace, username} if namespaces is None else namespaces),
             kind=kind_of_secret(secret),
         )
         self.hub.accounts.add(account, secret=secret)
@@ -162,8 +167,9 @@ class DockerHubEmulator:
             server.start()
 
     def stop(self) -> None:
-        for server in self._servers:
-            server.stop()
+        """Free all four ports, side by side: each server takes a moment to notice."""
+        with ThreadPoolExecutor(len(self._servers)) as pool:
+            list(pool.map(Server.stop, self._servers))
 
     def __enter__(self) -> Self:
         self.start()

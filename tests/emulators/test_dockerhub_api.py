@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulators.certificates import CertificateAuthority
+from emulators.dockerhub.accounts import Scope
 from emulators.registry.images import build_image, build_index
 from tests.emulators.dockerhub_driver import Driver, SteppingClock, running
 
@@ -229,9 +230,9 @@ def test_manifests_are_listed_by_cursor(ca: CertificateAuthority) -> None:
 
 
 @pytest.mark.parametrize("scope", ["repo:read", "repo:write"])
-def test_deleting_and_creating_need_the_highest_permission(driver: Driver, scope: str) -> None:
+def test_deleting_and_creating_need_the_highest_permission(driver: Driver, scope: Scope) -> None:
     plant(driver, "v1")
-    driver.hub.add_account("worker", "dckr_pat_w", scope)  # type: ignore[arg-type]
+    driver.hub.add_account("worker", "dckr_pat_w", scope)
     with driver.signed_in_as("worker", "dckr_pat_w") as worker:
         assert worker.api("GET", f"{APP}/tags/v1").status_code == 200
         for refused in (

@@ -4,6 +4,7 @@ import jwt
 import pytest
 
 from emulators.certificates import CertificateAuthority
+from emulators.dockerhub.accounts import Scope
 from emulators.registry.images import build_image
 from tests.emulators.dockerhub_driver import Driver, SteppingClock, running
 
@@ -117,9 +118,9 @@ def test_a_registry_token_lasts_300_seconds(driver: Driver, clock: SteppingClock
     ],
 )
 def test_a_token_silently_allows_less_than_was_asked(
-    driver: Driver, scope: str, asked: str, given: list[str] | None
+    driver: Driver, scope: Scope, asked: str, given: list[str] | None
 ) -> None:
-    driver.hub.add_account("worker", "dckr_pat_w", scope)  # type: ignore[arg-type]
+    driver.hub.add_account("worker", "dckr_pat_w", scope)
     with driver.signed_in_as("worker", "dckr_pat_w") as worker:
         answer = worker.ask_token(f"repository:acme/app:{asked}")
 

@@ -1,11 +1,12 @@
 """Offset paging of the Hub API: absolute links, a cap on the page size, 404 past the end."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from emulators.dockerhub.api.errors import HubError, field_error, schema_error
+from emulators.dockerhub.api.errors import field_error, schema_error
 
 _DEFAULT_PAGE_SIZE = 10
 
@@ -50,11 +51,9 @@ def answer_page[Row](
     )
 
 
-def ordered[Row](
-    rows: Sequence[Row], ordering: str, keys: Mapping[str, Callable[[Row], object]]
-) -> list[Row]:
+def ordered[Row](rows: Sequence[Row], ordering: str, keys: Mapping[str, Callable[[Row], Any]]) -> list[Row]:
     """Return rows in the order a request names, ``-`` first for descending; 400 for an unknown order."""
     key = keys.get(ordering.removeprefix("-"))
     if key is None:
-        raise HubError(400, {"errinfo": None, "message": f"invalid ordering: {ordering}"})
-    return sorted(rows, key=key, reverse=ordering.startswith("-"))  # type: ignore[arg-type]
+        raise schema_error(400, f"invalid ordering: {ordering}")
+    return sorted(rows, key=key, reverse=ordering.startswith("-"))
