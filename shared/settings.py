@@ -1,43 +1,39 @@
 """App settings: the environment, read once, into one frozen value.
 
-This module is the only reader of the environment; it gets it passed in. Every problem is reported at
-once, and a value that is a secret never appears in one.
+The environment gets passed in. Every problem is reported at once, and a value that is a secret never
+appears in one.
 """
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, Literal
-from urllib.parse import urlsplit
 
-from shared.errors import InvalidName, InvalidSettings, Problem
+from shared.environment import (
+    UNRESOLVED_REFERENCE,
+    EnvironmentReader,
+    Secret,
+    is_loopback,
+    is_loopback_url,
+)
+from shared.errors import InvalidName
 from shared.oci.names import DOCKER_HUB, LoginServer, parse_login_server
+
+__all__ = [
+    "DOCKER_HUB_API",
+    "DOCKER_HUB_REGISTRY",
+    "UNRESOLVED_REFERENCE",
+    "CleanupMode",
+    "Secret",
+    "Settings",
+    "UserPassword",
+    "is_loopback_url",
+    "load_settings",
+]
 
 type CleanupMode = Literal["plan", "apply"]
 
-UNRESOLVED_REFERENCE: Final = "@Microsoft.KeyVault("
-"""What App Service leaves in a setting when it could not read the secret (Key Vault references)."""
-
 DOCKER_HUB_REGISTRY: Final = "https://registry-1.docker.io"
 DOCKER_HUB_API: Final = "https://hub.docker.com"
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A text that shows itself to nobody who did not ask with :meth:`reveal`."""
-
-    _text: str = field(repr=False)
-
-    def __repr__(self) -> str:
-        """Read as ``***``."""
-        return "***"
-
-    __str__ = __repr__
-
-    def reveal(self) -> str:
-        """Return the text itself."""
-        return self._text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +46,10 @@ class UserPassword:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the app is told from outside; the field's setting is in ``docs/settings.md``."""
+    """Everything the app is told from outside; ``docs/settings.md`` describes each setting.
+
+    ``storage`` is a connection string; without one, both storage URIs are set.
+    """
 
     login_servers: tuple[LoginServer, ...]
     credentials: Mapping[LoginServer, UserPassword]
@@ -80,194 +79,153 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 
     :raises InvalidSettings: with every problem at once, each naming its setting.
     """
-    reader = _Reader(environment)
-    login_servers = reader.login_servers("ACR_LOGIN_SERVERS")
-    credentials, anonymous = reader.credentials("REGISTRY_CREDENTIALS")
+    reader = EnvironmentReader(environment)
+    credentials, anonymous = _credentials(reader, "REGISTRY_CREDENTIALS")
     settings = Settings(
-        login_servers=login_servers,
+        login_servers=_login_servers(reader, "ACR_LOGIN_SERVERS"),
         credentials=credentials,
         anonymous=anonymous,
         client_id=reader.text("AZURE_CLIENT_ID"),
-        docker_hub=reader.docker_hub(),
+        docker_hub=_docker_hub(reader),
         docker_hub_registry=reader.endpoint("DOCKERHUB_REGISTRY_ENDPOINT", DOCKER_HUB_REGISTRY),
         docker_hub_api=reader.endpoint("DOCKERHUB_API_ENDPOINT", DOCKER_HUB_API),
-        storage=reader.secret("StewardStorage"),
-        storage_blob_uri=reader.text("StewardStorage__blobServiceUri"),
-        storage_queue_uri=reader.text("StewardStorage__queueServiceUri"),
+        storage=reader.connection_string("StewardStorage"),
+        storage_blob_uri=reader.service_uri(
+            "StewardStorage__blobServiceUri", "https://account.blob.core.windows.net"
+        ),
+        storage_queue_uri=reader.service_uri(
+            "StewardStorage__queueServiceUri", "https://account.queue.core.windows.net"
+        ),
         storage_client_id=reader.text("StewardStorage__clientId"),
-        events_queue=reader.required("EVENTS_QUEUE"),
-        replication_queue=reader.required("REPLICATION_QUEUE"),
-        cleanup_queue=reader.required("CLEANUP_QUEUE"),
-        cleanup_mode=reader.choice("CLEANUP_MODE"),
+        events_queue=reader.queue("EVENTS_QUEUE"),
+        replication_queue=reader.queue("REPLICATION_QUEUE"),
+        cleanup_queue=reader.queue("CLEANUP_QUEUE"),
+        cleanup_mode=_cleanup_mode(reader, "CLEANUP_MODE"),
         policy_file=reader.text("POLICY_FILE"),
-        policy_blob=reader.text("POLICY_BLOB"),
-        runs_container=reader.text("RUNS_CONTAINER") or "steward-runs",
-        invocation_seconds=reader.number("INVOCATION_SECONDS", 1200.0, least=5.0, most=3300.0),
-        registry_threads=int(reader.number("REGISTRY_THREADS", 16, least=1, most=64)),
+        policy_blob=reader.blob("POLICY_BLOB"),
+        runs_container=reader.container("RUNS_CONTAINER", "steward-runs"),
+        invocation_seconds=reader.number("INVOCATION_SECONDS", 1200.0, float, least=5.0, most=3300.0),
+        registry_threads=reader.number("REGISTRY_THREADS", 16, int, least=1, most=64),
         ca_file=reader.text("EMULATOR_CA_FILE"),
     )
-    reader.check_together(settings)
+    _check_storage(reader)
+    _check_policy(reader)
+    _check_queues(reader, settings)
+    if settings.ca_file is not None and not _emulators_only(settings):
+        reader.problem("EMULATOR_CA_FILE", "can be set only while every registry is an emulator on loopback")
     reader.finish()
     return settings
 
 
-class _Reader:
-    """Reads settings one by one and remembers every problem until :meth:`finish`."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        self._problems: list[Problem] = []
-
-    def problem(self, name: str, message: str) -> None:
-        self._problems.append(Problem(path=name, message=message))
-
-    def finish(self) -> None:
-        if self._problems:
-            raise InvalidSettings("app settings", self._problems)
-
-    def text(self, name: str) -> str | None:
-        value = self._environment.get(name, "").strip()
-        if value.startswith(UNRESOLVED_REFERENCE):
-            self.problem(
-                name,
-                "the Key Vault reference was not resolved; check that the app's identity has the role "
-                "Key Vault Secrets User on the vault, that keyVaultReferenceIdentity names that identity, "
-                "and that the secret exists",
-            )
-            return None
-        return value or None
-
-    def required(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
-            if not self._environment.get(name):
-                self.problem(name, "missing")
-            return ""
-        return value
-
-    def secret(self, name: str) -> Secret | None:
-        value = self.text(name)
-        return None if value is None else Secret(value)
-
-    def choice(self, name: str) -> CleanupMode:
-        value = (self.text(name) or "plan").lower()
-        if value == "apply":
-            return "apply"
-        if value != "plan":
-            self.problem(name, f"{value!r}, expected plan or apply")
-        return "plan"
-
-    def number(self, name: str, default: float, *, least: float, most: float) -> float:
-        value = self.text(name)
-        if value is None:
-            return default
+def _login_servers(reader: EnvironmentReader, name: str) -> tuple[LoginServer, ...]:
+    value = reader.required(name)
+    texts = [text for text in map(str.strip, value.split(",")) if text]
+    if value and not texts:
+        reader.problem(name, "names no login server")
+    found: list[LoginServer] = []
+    for text in texts:
         try:
-            number = float(value)
-        except ValueError:
-            self.problem(name, f"{value!r} is not a number")
-            return default
-        if not least <= number <= most:
-            self.problem(name, f"{value}, expected {least:g} to {most:g}")
-        return number
-
-    def login_servers(self, name: str) -> tuple[LoginServer, ...]:
-        value = self.required(name)
-        found: list[LoginServer] = []
-        for text in filter(None, (part.strip() for part in value.split(","))):
-            login_server = self.parsed(name, text, parse_login_server)
-            if login_server is None:
-                continue
-            if login_server == DOCKER_HUB:
-                self.problem(name, "docker.io is a target, not an Azure Container Registry")
-            elif login_server in found:
-                self.problem(name, f"{login_server} is named twice")
-            else:
-                found.append(login_server)
-        return tuple(found)
-
-    def parsed[N](self, name: str, text: str, parse: Callable[[str], N]) -> N | None:
-        try:
-            return parse(text)
+            login_server = parse_login_server(text)
         except InvalidName as error:
-            self.problem(name, str(error))
-            return None
+            reader.problem(name, str(error))
+            continue
+        if login_server == DOCKER_HUB:
+            reader.problem(name, "docker.io is a target, not an Azure Container Registry")
+        elif "." not in login_server and not is_loopback(login_server):
+            reader.problem(name, f"{login_server} has no domain; expected such as myreg.azurecr.io")
+        elif login_server in found:
+            reader.problem(name, f"{login_server} is named twice")
+        else:
+            found.append(login_server)
+    return tuple(found)
 
-    def credentials(self, name: str) -> tuple[dict[LoginServer, UserPassword], frozenset[LoginServer]]:
-        """Read ``{"host": {"username": ..., "password": ...}}`` or ``{"host": {"anonymous": true}}``."""
-        text = self.text(name)
-        users: dict[LoginServer, UserPassword] = {}
-        anonymous: set[LoginServer] = set()
-        if text is None:
-            return users, frozenset()
+
+def _credentials(
+    reader: EnvironmentReader, name: str
+) -> tuple[dict[LoginServer, UserPassword], frozenset[LoginServer]]:
+    """Read ``{"host": {"username": ..., "password": ...}}`` or ``{"host": {"anonymous": true}}``."""
+    users: dict[LoginServer, UserPassword] = {}
+    anonymous: set[LoginServer] = set()
+    for place, (host, entry) in enumerate(reader.json_object(name).items(), start=1):
         try:
-            body = json.loads(text)
-        except ValueError:
-            self.problem(name, "not JSON")  # the parser's message would quote the secret
-            return users, frozenset()
-        if not isinstance(body, dict):
-            self.problem(name, "expected a JSON object of login servers")
-            return users, frozenset()
-        for host, entry in body.items():
-            login_server = self.parsed(name, host, parse_login_server)
-            if login_server is None:
-                continue
-            match entry:
-                case {"anonymous": True, **others} if not others:
-                    anonymous.add(login_server)
-                case {"username": str(username), "password": str(password), **others} if not others:
-                    users[login_server] = UserPassword(username=username, password=Secret(password))
-                case _:
-                    self.problem(f"{name}.{host}", "expected username and password, or anonymous: true")
-        return users, frozenset(anonymous)
-
-    def docker_hub(self) -> UserPassword | None:
-        username, token = self.text("DOCKERHUB_USERNAME"), self.secret("DOCKERHUB_TOKEN")
-        if username is None and token is None:
-            return None
-        if username is None:
-            self.problem("DOCKERHUB_USERNAME", "missing, though DOCKERHUB_TOKEN is set")
-        if token is None and not self._environment.get("DOCKERHUB_TOKEN"):
-            self.problem("DOCKERHUB_TOKEN", "missing, though DOCKERHUB_USERNAME is set")
-        return UserPassword(username=username or "", password=token or Secret(""))
-
-    def endpoint(self, name: str, default: str) -> str:
-        """Read a base URL; other than the default, only loopback is accepted: it is for emulators."""
-        value = (self.text(name) or default).rstrip("/")
-        if value != default and not is_loopback_url(value):
-            self.problem(name, f"{value!r}: only {default} or an emulator on loopback can be used")
-        return value
-
-    def check_together(self, settings: Settings) -> None:
-        if settings.storage is None and not (settings.storage_blob_uri and settings.storage_queue_uri):
-            self.problem(
-                "StewardStorage",
-                "missing: set StewardStorage__blobServiceUri and StewardStorage__queueServiceUri for access "
-                "by identity, or a connection string for a local emulator",
-            )
-        if settings.policy_file and settings.policy_blob:
-            self.problem("POLICY_BLOB", "set together with POLICY_FILE; set one of them")
-        if not settings.policy_file and not settings.policy_blob:
-            self.problem("POLICY_FILE", "missing: set POLICY_FILE or POLICY_BLOB")
-        if settings.ca_file and not all(_is_loopback(server) for server in settings.login_servers):
-            self.problem(
-                "EMULATOR_CA_FILE", "can be set only while every registry is an emulator on loopback"
-            )
+            login_server = parse_login_server(host)
+        except InvalidName:  # its message quotes the key, which may be a URL with a password
+            reader.problem(name, f"key {place} is not a login server such as myreg.azurecr.io")
+            continue
+        if login_server in users or login_server in anonymous:
+            reader.problem(f"{name}.{login_server}", "named twice")
+        match entry:
+            case {"anonymous": True, **others} if not others:
+                anonymous.add(login_server)
+            case {"username": str(username), "password": str(password), **others} if (
+                username and password and not others
+            ):
+                users[login_server] = UserPassword(username=username, password=Secret(password))
+            case _:
+                reader.problem(f"{name}.{login_server}", "expected username and password, or anonymous: true")
+    return users, frozenset(anonymous)
 
 
-def is_loopback_url(url: str) -> bool:
-    """Tell whether the URL is http or https on this machine."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in {"http", "https"} and parts.hostname is not None and _is_loopback(parts.hostname)
+def _docker_hub(reader: EnvironmentReader) -> UserPassword | None:
+    names = ("DOCKERHUB_USERNAME", "DOCKERHUB_TOKEN")
+    username, token = reader.text(names[0]), reader.secret(names[1])
+    if len(given := reader.given(*names)) == 1:
+        missing = next(name for name in names if name not in given)
+        reader.problem(missing, f"missing, though {given[0]} is set")
+    if username is None or token is None:
+        return None
+    return UserPassword(username=username, password=token)
 
 
-def _is_loopback(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False
+def _cleanup_mode(reader: EnvironmentReader, name: str) -> CleanupMode:
+    match (value := reader.text(name) or "plan").lower():
+        case "plan":
+            return "plan"
+        case "apply":
+            return "apply"
+        case _:
+            reader.problem(name, f"{value!r}, expected plan or apply")
+            return "plan"
+
+
+def _check_storage(reader: EnvironmentReader) -> None:
+    uris = ("StewardStorage__blobServiceUri", "StewardStorage__queueServiceUri")
+    given = reader.given(*uris)
+    if reader.given("StewardStorage"):
+        if given:
+            reader.problem("StewardStorage", f"set together with {given[0]}; set one of them")
+    elif not given:
+        reader.problem(
+            "StewardStorage",
+            f"missing: set {uris[0]} and {uris[1]} for access by identity, or a connection string for a "
+            "local emulator",
+        )
+    elif len(given) < len(uris):
+        missing = next(uri for uri in uris if uri not in given)
+        reader.problem(missing, f"missing, though {given[0]} is set")
+
+
+def _check_policy(reader: EnvironmentReader) -> None:
+    match len(reader.given("POLICY_FILE", "POLICY_BLOB")):
+        case 0:
+            reader.problem("POLICY_FILE", "missing: set POLICY_FILE or POLICY_BLOB")
+        case 2:
+            reader.problem("POLICY_BLOB", "set together with POLICY_FILE; set one of them")
+
+
+def _check_queues(reader: EnvironmentReader, settings: Settings) -> None:
+    """Refuse a queue used twice: each function would poison the other's messages."""
+    seen: dict[str, str] = {}
+    for name, queue in (
+        ("EVENTS_QUEUE", settings.events_queue),
+        ("REPLICATION_QUEUE", settings.replication_queue),
+        ("CLEANUP_QUEUE", settings.cleanup_queue),
+    ):
+        first = seen.setdefault(queue, name)
+        if queue and first != name:
+            reader.problem(name, f"{queue!r} is already the {first}")
+
+
+def _emulators_only(settings: Settings) -> bool:
+    hub = (settings.docker_hub_registry, settings.docker_hub_api) if settings.docker_hub else ()
+    return all(map(is_loopback, settings.login_servers)) and all(map(is_loopback_url, hub))
