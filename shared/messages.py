@@ -72,7 +72,8 @@ class ApplyPlan:
 class ReplicateTag:
     """Ask to make one tag on the target equal to the source's tag as it is when this is read.
 
-    ``digest`` is what the event announced: a hint for the log, never a decision.
+    Both references carry a tag and no digest. ``digest`` is what the event announced: a hint for the
+    log, never a decision.
     """
 
     kind: ClassVar[str] = "replicate-tag"
@@ -106,16 +107,20 @@ def parse_message(text: str | bytes) -> Message:
     :raises InvalidMessage: naming the field, when it is not JSON, of another version, of no known
         kind, or when a name in it breaks its grammar.
     """
-    if len(text) > MAX_MESSAGE_BYTES:
-        raise InvalidMessage(f"message of {len(text)} bytes; the most that is read is {MAX_MESSAGE_BYTES}")
+    content = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    if len(content) > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(
+            f"message of {len(content)} bytes, more than the {MAX_MESSAGE_BYTES} that are read"
+        )
     try:
-        body = json.loads(text)
+        body = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(f"message is not JSON: {error}") from error
     if not isinstance(body, dict):
-        raise InvalidMessage(f"message is a JSON {type(body).__name__}, expected an object")
-    if body.get("version") != VERSION:
-        raise InvalidMessage(f"version: {body.get('version')!r}, this app reads version {VERSION}")
+        raise InvalidMessage(f"message is {_shown(body)}, expected a JSON object")
+    version = body.get("version")
+    if type(version) is not int or version != VERSION:
+        raise InvalidMessage(f"version: {_shown(version)}, this app reads version {VERSION}")
     match body.get("kind"):
         case PlanRepository.kind:
             return PlanRepository(**_repository_of_a_run(body))
@@ -125,7 +130,7 @@ def parse_message(text: str | bytes) -> Message:
             return _replicate_tag(body)
         case kind:
             kinds = ", ".join(known.kind for known in (PlanRepository, ApplyPlan, ReplicateTag))
-            raise InvalidMessage(f"kind: {kind!r}, expected one of {kinds}")
+            raise InvalidMessage(f"kind: {_shown(kind)}, expected one of {kinds}")
 
 
 def parse_run(text: str) -> str:
@@ -149,7 +154,7 @@ def _repository_of_a_run(body: dict[str, Any]) -> dict[str, Any]:
 def _count(body: dict[str, Any], key: str) -> int:
     value = body.get(key, 0)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidMessage(f"{key}: {value!r}, expected a count")
+        raise InvalidMessage(f"{key}: {_shown(value)}, expected a count")
     return value
 
 
@@ -180,8 +185,10 @@ def _reference(reference: Reference) -> dict[str, str | TagName | None]:
 
 def _text(body: dict[str, Any], key: str, parent: str = "") -> str:
     value = body.get(key)
-    if not isinstance(value, str) or not value:
-        raise InvalidMessage(f"{parent}{'.' if parent else ''}{key}: {value!r}, expected a text")
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise InvalidMessage(
+            f"{parent}{'.' if parent else ''}{key}: {_shown(value)}, expected a printable text"
+        )
     return value
 
 
@@ -195,3 +202,12 @@ def _named[N](parse: Callable[[str], N], body: dict[str, Any], key: str, parent:
 
 def _dump(kind: str, **fields: object) -> str:
     return json.dumps({"version": VERSION, "kind": kind, **fields}, separators=(",", ":"))
+
+
+def _shown(value: object) -> str:
+    """Show what was found, cut to a readable length; of a container only what it is."""
+    if isinstance(value, dict | list):
+        return f"a JSON {'object' if isinstance(value, dict) else 'array'}"
+    readable = 140
+    text = repr(value)
+    return text if len(text) <= readable else f"{text[:readable]}..."
