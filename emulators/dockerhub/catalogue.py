@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
+from weakref import WeakKeyDictionary
 
 from emulators.registry.records import Manifest, Tag
 from emulators.registry.repository import Repository
 from emulators.registry.state import RegistryState
-
-_COMPONENTS = 2
 
 
 class RepositoryExistsError(Exception):
@@ -68,33 +68,29 @@ class HubCatalogue:
         self.state = state
         self._default_private = default_private
         self._clock = clock
-        self._known: dict[str, HubRepository] = {}
-        self._guard = state.lock
+        self._known: WeakKeyDictionary[Repository, HubRepository] = WeakKeyDictionary()
 
     def find(self, full_name: str) -> HubRepository | None:
         """Return the repository of this name, if it was created, pushed or seeded."""
-        with self._guard:
+        with self.state.lock:
             stored = self.state.repository(full_name)
             if stored is None:
-                self._known.pop(full_name, None)
                 return None
-            return self._known.get(full_name) or self._meet(stored, private=self._default_private)
+            return self._known.get(stored) or self._meet(stored, private=self._default_private)
 
     def repositories(self, namespace: str) -> list[HubRepository]:
         """Return the repositories of a namespace by name."""
-        with self._guard:
-            names = [
-                name
-                for name in self.state.repository_names(last=f"{namespace}/")
-                if name.startswith(f"{namespace}/") and name.count("/") == _COMPONENTS - 1
-            ]
+        with self.state.lock:
+            prefix = f"{namespace}/"
+            inside = takewhile(lambda name: name.startswith(prefix), self.state.repository_names(last=prefix))
+            names = [name for name in inside if "/" not in name.removeprefix(prefix)]
             return [found for name in names if (found := self.find(name)) is not None]
 
     def create(
         self, full_name: str, *, private: bool, description: str = "", full_description: str = ""
     ) -> HubRepository:
         """Create an empty repository; raises RepositoryExistsError."""
-        with self._guard:
+        with self.state.lock:
             if self.find(full_name) is not None:
                 raise RepositoryExistsError(full_name)
             repository = self._meet(self.state.create_repository(full_name), private=private)
@@ -104,20 +100,18 @@ class HubCatalogue:
 
     def delete(self, full_name: str) -> None:
         """Forget a repository with all it holds."""
-        with self._guard:
-            self.state.delete_repository(full_name)
-            self._known.pop(full_name, None)
+        self.state.delete_repository(full_name)
 
     def tags(self, repository: HubRepository) -> list[Tag]:
         """Return the tags that readers see, by name."""
-        stored = self._seen(repository)
         with self.state.lock:
+            stored = self._seen(repository)
             return list(stored.tags.page()) if stored else []
 
     def manifests(self, repository: HubRepository) -> list[Manifest]:
         """Return the manifests that readers see, untagged ones too, by digest."""
-        stored = self._seen(repository)
         with self.state.lock:
+            stored = self._seen(repository)
             return list(stored.manifests.page()) if stored else []
 
     def manifest(self, repository: HubRepository, digest: str) -> Manifest | None:
@@ -145,14 +139,14 @@ class HubCatalogue:
 
     def storage_size(self, repository: HubRepository) -> int:
         """Count the bytes of all blobs of a repository."""
-        stored = self.state.repository(repository.full_name)
         with self.state.lock:
+            stored = self.state.repository(repository.full_name)
             digests = list(stored.blobs) if stored else []
         return sum(len(self.state.content(digest) or b"") for digest in digests)
 
     def note_pull(self, full_name: str, reference: str) -> None:
         """Count a pull, and remember when the tag was last pulled."""
-        with self._guard:
+        with self.state.lock:
             repository = self.find(full_name)
             if repository is not None:
                 repository.pull_count += 1
@@ -161,7 +155,7 @@ class HubCatalogue:
     def _meet(self, stored: Repository, *, private: bool) -> HubRepository:
         namespace, _, name = stored.name.partition("/")
         repository = HubRepository(namespace=namespace, name=name, private=private, registered=stored.created)
-        self._known[stored.name] = repository
+        self._known[stored] = repository
         return repository
 
     def _seen(self, repository: HubRepository) -> Repository | None:

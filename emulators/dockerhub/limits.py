@@ -59,13 +59,6 @@ class FixedWindows:
             window = self._current(key)
             return self._allowance(window, allowed=window.used < self.limit)
 
-    def give_back(self, key: str) -> Allowance:
-        """Return a request that turned out not to count."""
-        with self._guard:
-            window = self._current(key)
-            window.used = max(0, window.used - 1)
-            return self._allowance(window, allowed=True)
-
     def _current(self, key: str) -> _Window:
         now = self._clock()
         window = self._windows.get(key)

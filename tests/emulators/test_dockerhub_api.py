@@ -97,6 +97,13 @@ def test_a_repository_that_was_deleted_comes_back_with_default_settings(driver: 
     assert driver.api("GET", APP).json()["is_private"] is False
 
 
+def test_a_repository_that_left_the_state_takes_its_settings_along(driver: Driver) -> None:
+    driver.hub.repository("acme/app").private = True
+    driver.hub.state.delete_repository("acme/app")
+    plant(driver, "v1")
+    assert driver.api("GET", APP).json()["is_private"] is False
+
+
 def test_repositories_are_listed_by_name_and_filtered(driver: Driver) -> None:
     for name in ("beta", "alpha", "gamma"):
         plant(driver, "v1", repository=f"acme/{name}")

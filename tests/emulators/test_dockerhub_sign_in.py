@@ -83,6 +83,13 @@ def test_many_failed_log_ins_lock_the_name_for_ten_minutes(
         assert attempt(worker) == 401
 
 
+def test_a_log_in_that_succeeds_forgives_the_failures_before_it(driver: Driver) -> None:
+    with driver.signed_in_as("acme-bot", "stale") as worker:
+        for someone in (worker, driver, worker):
+            assert {someone.sign_in().status_code for _ in range(9)} <= {200, 401}
+    assert driver.sign_in().status_code == 200
+
+
 def test_a_bad_sign_in_body_names_the_field(driver: Driver) -> None:
     url = f"{driver.hub.api_url}/v2/auth/token"
 
