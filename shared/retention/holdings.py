@@ -1,0 +1,83 @@
+"""What holds what in one repository, and how far that reaches."""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from shared.oci.graph import Edges, referrers_by_subject
+from shared.oci.names import Digest
+from shared.retention.reasons import Because
+
+
+class Hold(NamedTuple):
+    """That one manifest keeps another, and in what way."""
+
+    holder: Digest
+    how: Because
+
+
+class Holdings:
+    """The relations between the manifests of a repository, seen from the manifest that holds.
+
+    An index holds what it lists; a manifest holds what refers to it, by its subject or by a bound tag.
+    """
+
+    def __init__(self, edges: Mapping[Digest, Edges], followers: Mapping[Digest, Sequence[Digest]]) -> None:
+        self._edges = edges
+        self._followers = followers
+        self._referrers = referrers_by_subject(edges)
+
+    def concerns(self, digest: Digest) -> bool:
+        """Tell whether the manifest holds anything or is tied to its subject."""
+        return any(self._edges.get(digest, ())) or digest in self._referrers or digest in self._followers
+
+    def below(self, digest: Digest) -> Iterator[tuple[Digest, Because]]:
+        """Yield what the manifest holds."""
+        pointing = self._edges.get(digest)
+        if pointing is not None:
+            for child in pointing.children:
+                yield child, Because.HELD_BY_INDEX
+        for referrer in self._referrers.get(digest, ()):
+            yield referrer, Because.HELD_BY_SUBJECT
+        for follower in self._followers.get(digest, ()):
+            yield follower, Because.HELD_BY_SUBJECT
+
+    def subject(self, digest: Digest) -> Digest | None:
+        """Return what the manifest's body says that it refers to."""
+        pointing = self._edges.get(digest)
+        return None if pointing is None else pointing.subject
+
+    def keep(self, roots: Iterable[Digest], kept: dict[Digest, Hold | None]) -> None:
+        """Add the roots and all that must stay with them to ``kept``, each with what holds it.
+
+        Upwards too: a registry that deletes a subject deletes what refers to it ("Deleting the subject
+        deletes its graph", Azure's "Manage OCI artifacts"), so what stays keeps its subject.
+        """
+        pending: deque[Digest] = deque()
+        for root in roots:
+            if root not in kept:
+                kept[root] = None
+                if self.concerns(root):
+                    pending.append(root)
+        pending = deque(sorted(pending))
+        while pending:
+            digest = pending.popleft()
+            reached = list(self.below(digest))
+            if (subject := self.subject(digest)) is not None:
+                reached.append((subject, Because.HELD_BY_REFERRER))
+            for other, how in sorted(reached):
+                if other not in kept:
+                    kept[other] = Hold(digest, how)
+                    pending.append(other)
+
+    def spread(self, roots: Iterable[Digest], within: Collection[Digest]) -> dict[Digest, Digest | None]:
+        """Return the roots and what they hold, directly or through others, as far as it is in ``within``."""
+        found: dict[Digest, Digest | None] = dict.fromkeys(sorted(roots))
+        pending = deque(digest for digest in found if self.concerns(digest))
+        while pending:
+            digest = pending.popleft()
+            for other, _ in sorted(self.below(digest)):
+                if other in within and other not in found:
+                    found[other] = digest
+                    pending.append(other)
+        return found

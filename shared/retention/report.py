@@ -1,0 +1,129 @@
+"""What happened: one outcome for each action that was tried, and the report that a repository ends with."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from shared.oci.names import Digest, TagName
+from shared.retention.verdicts import RepositoryPlan
+
+type Action = Literal["untag", "delete"]
+type Result = Literal["done", "already_gone", "moved", "retagged", "locked", "reachable", "failed", "skipped"]
+"""``moved``: the tag points elsewhere since the plan. ``retagged``: the manifest has a tag again.
+``reachable``: something that stays holds the manifest. ``skipped``: not tried."""
+
+_GONE: Final = frozenset({"done", "already_gone"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one action came to; ``target`` is a tag for ``untag`` and a digest for ``delete``."""
+
+    action: Action
+    target: TagName | Digest
+    result: Result
+    at: datetime
+    detail: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Tell whether what was to be removed is not there any more."""
+        return self.result in _GONE
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {
+            "action": self.action,
+            "target": self.target,
+            "result": self.result,
+            "at": self.at.isoformat(),
+            "detail": self.detail,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Outcome":
+        """Return the outcome that :meth:`to_json` wrote."""
+        return cls(
+            action=document["action"],
+            target=document["target"],
+            result=document["result"],
+            at=datetime.fromisoformat(document["at"]),
+            detail=document["detail"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryReport:
+    """One repository's plan and what came of it; without outcomes when it was only planned, or refused."""
+
+    plan: RepositoryPlan
+    mode: Literal["plan", "apply"]
+    started: datetime
+    finished: datetime
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def bytes_freed_at_most(self) -> int:
+        """Return the sizes of the deleted manifests together.
+
+        An upper bound: layers that other manifests share stay, and are counted all the same.
+        """
+        sizes = {deletion.digest: deletion.size for deletion in self.plan.delete}
+        return sum(
+            sizes.get(Digest(outcome.target), 0)
+            for outcome in self.outcomes
+            if outcome.action == "delete" and outcome.result == "done"
+        )
+
+    @property
+    def missing(self) -> int:
+        """Return how many planned actions have no outcome."""
+        planned = len(self.plan.untag) + len(self.plan.delete)
+        return max(planned - len(self.outcomes), 0) if self.mode == "apply" else 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the plan's counts, what was done by action, and every other result by its name."""
+        results = count_results(self.outcomes)
+        return {**self.plan.counts, **results, "bytes_freed_at_most": self.bytes_freed_at_most}
+
+
+def count_results(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Return how many tags and manifests are gone, and how often each result came otherwise."""
+    found: Counter[str] = Counter(untagged=0, deleted=0)
+    for outcome in outcomes:
+        if outcome.result == "done":
+            found["untagged" if outcome.action == "untag" else "deleted"] += 1
+        else:
+            found[outcome.result] += 1
+    return dict(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """A run over many repositories in numbers; ``counts`` are the repositories' counts added up."""
+
+    run: str
+    started: datetime
+    finished: datetime | None
+    policy_digest: str
+    repositories: int
+    missing: int
+    counts: Mapping[str, int]
+    refused: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> timedelta | None:
+        """Return how long the run took, ``None`` while it runs."""
+        return None if self.finished is None else self.finished - self.started
+
+
+def add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the counts of several repositories together."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
