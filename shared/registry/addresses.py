@@ -1,0 +1,97 @@
+"""Where a request may go: origins, loopback, and the addresses that no registry may send us to."""
+
+import ipaddress
+import socket
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from shared.errors import ProtocolViolation
+from shared.registry.redaction import redact
+
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port: what must be equal for a credential to be sent along (RFC 6454)."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Read as ``https://host:port``, the port only where it is not the default."""
+        port = "" if _DEFAULT_PORTS.get(self.scheme) == self.port else f":{self.port}"
+        return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}{port}"
+
+
+def origin_of(url: str) -> Origin:
+    """Return the origin of an absolute http or https URL.
+
+    :raises ValueError: when it is neither, or its port is no number.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"not an http or https URL: {redact(url)!r}")
+    return Origin(parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme])
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether the host is this machine by its name or number alone; nothing is resolved."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    address = _literal(host)
+    return address is not None and address.is_loopback
+
+
+def check_destination(url: str, *, registry: str, home: Origin) -> None:
+    """Refuse a URL that the registry chose for us and that no honest registry would choose.
+
+    Redirects and upload locations may lead to storage on another host, never to plain http, nor to a
+    private, loopback or link-local address given by number, nor to a name of a loopback or link-local
+    address: the instance metadata service sits on one (server-side request forgery, go-containerregistry
+    #2295). Names of *private* addresses pass, because that is what private endpoints of Azure resolve to.
+    A registry that is itself on loopback may point at loopback.
+
+    :raises ProtocolViolation: saying which rule the URL breaks.
+    """
+    try:
+        target = origin_of(url)
+    except ValueError as error:
+        raise ProtocolViolation(
+            f"it points at something that is no URL: {error}", registry=registry
+        ) from None
+    if target == home or (is_loopback(home.host) and is_loopback(target.host)):
+        return
+    reason = _forbidden(target)
+    if reason is not None:
+        raise ProtocolViolation(f"it points at {target}, {reason}", registry=registry, url=redact(url))
+
+
+def _forbidden(target: Origin) -> str | None:
+    if target.scheme != "https":
+        return "which is not https"
+    if is_loopback(target.host):
+        return "which is this machine"
+    address = _literal(target.host)
+    if address is not None:
+        return None if address.is_global else "which is not a public address"
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return None  # the request itself will say so, as any other host that cannot be found
+    addresses = {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
+    if any(each.is_loopback or each.is_link_local or each.is_unspecified for each in addresses):
+        return "which is a name for this machine or its link"
+    return None
+
+
+def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:  # 127.1, 0x7f000001 and 2130706433 are addresses to the system's resolver, too
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped if mapped is not None else address

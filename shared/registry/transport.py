@@ -1,0 +1,180 @@
+"""The one stack that every request to a registry goes through, on one :class:`requests.Session` each.
+
+From the outside in: authorization, retry, pacing, destinations, identification, logs, bounded bodies,
+the connection pool. Retry is here and nowhere else; above it there is only the queue.
+
+The session takes nothing from the environment (``trust_env`` is off): a ``.netrc`` could put foreign
+credentials on a redirect, and ``REQUESTS_CA_BUNDLE`` could replace the trust that the settings ask for.
+A proxy, where one is needed, is an option like the others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urljoin
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from shared.errors import ProtocolViolation
+from shared.registry.addresses import Origin, is_loopback, origin_of
+from shared.registry.auth import Authenticator, Authorization
+from shared.registry.layers import Boundary, BoundedBodies, Identification, Layer, Logging
+from shared.registry.pacing import Paces, Pacing
+from shared.registry.redaction import redact
+from shared.registry.retry import Retry
+from shared.registry.token_flows import Send
+from shared.registry.wire import check
+
+VERSION: Final = "0.1.0"
+USER_AGENT: Final = f"registry-steward/{VERSION}"
+_MAX_REDIRECTS: Final = 5
+_OK: Final = frozenset({200})
+
+
+class Body(Protocol):
+    """A request body that knows its length and is sent piece by piece."""
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return the pieces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportOptions:
+    """How registries are called; the same for every registry of an app, but for the paces.
+
+    ``threads`` sizes both the thread pools that work on one registry and its connection pool. ``patience``
+    is the longest time in seconds that one request spends on waiting before the queue takes over.
+    """
+
+    ca_file: Path | None = None
+    threads: int = 16
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    tries: int = 5
+    patience: float = 45.0
+    backoff: float = 0.5
+    paces: Paces | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    user_agent: str = USER_AGENT
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class RegistrySession(requests.Session):
+    """A session whose redirects never carry a credential and that ignores cookies and the environment."""
+
+    def __init__(self, stack: Layer, options: TransportOptions) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.max_redirects = _MAX_REDIRECTS
+        self.verify = True if options.ca_file is None else str(options.ca_file)
+        self.proxies = dict(options.proxies)
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("http://", stack)
+        self.mount("https://", stack)
+
+    def should_strip_auth(self, old_url: str, new_url: str) -> bool:
+        """Tell that no credential follows a redirect: the authorization layer knows where one belongs."""
+        del old_url, new_url
+        return True
+
+
+class Transport:
+    """Sends requests to one registry and returns the expected answers; all others are our errors."""
+
+    def __init__(
+        self,
+        *,
+        registry: str,
+        base_url: str,
+        options: TransportOptions,
+        authenticate: Callable[[Send], Authenticator] | None = None,
+    ) -> None:
+        """Prepare the stack; nothing is sent before the first request."""
+        self.registry = registry
+        self.home: Origin = origin_of(base_url)
+        if self.home.scheme != "https" and not is_loopback(self.home.host):
+            raise ValueError(f"{registry}: plain http is for loopback only, not for {self.home}")
+        self.base_url = str(self.home)
+        self.options = options
+        self._timeout = (options.connect_timeout, options.read_timeout)
+        reliable = self._reliable_stack()
+        self._signing_in = RegistrySession(reliable, options)
+        stack: Layer = reliable
+        if authenticate is not None:
+            authenticator = authenticate(self._sign_in)
+            stack = Authorization(reliable, registry=registry, home=self.home, authenticator=authenticator)
+        self.session = RegistrySession(stack, options)
+
+    def _reliable_stack(self) -> Layer:
+        options, registry, home = self.options, self.registry, self.home
+        pool = HTTPAdapter(pool_connections=8, pool_maxsize=options.threads, max_retries=0, pool_block=False)
+        bounded = BoundedBodies(pool, registry=registry)
+        logged = Logging(bounded, registry=registry)
+        identified = Identification(logged, home=home, user_agent=options.user_agent, headers=options.headers)
+        fenced = Boundary(identified, registry=registry, home=home)
+        paced = Pacing(
+            fenced, registry=registry, home=home, paces=options.paces or {}, patience=options.patience
+        )
+        return Retry(
+            paced,
+            registry=registry,
+            tries=options.tries,
+            patience=options.patience,
+            backoff=options.backoff,
+        )
+
+    def url(self, path: str) -> str:
+        """Return the absolute URL of a path of the registry."""
+        return urljoin(self.base_url, path)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Body | None = None,
+        stream: bool = False,
+        expect: frozenset[int] = _OK,
+    ) -> requests.Response:
+        """Return the answer to a request, given by path or absolute URL, if its status is expected.
+
+        Only what reads is redirected. A streamed answer is the caller's to close.
+
+        :raises RegistryError: for any other status, and when there is no answer.
+        """
+        try:
+            response = self.session.request(
+                method,
+                self.url(url),
+                headers=dict(headers or {}),
+                data=body,
+                stream=stream,
+                timeout=self._timeout,
+                allow_redirects=method in {"GET", "HEAD"},
+            )
+        except requests.RequestException as error:  # what is raised outside the stack: redirects, URLs
+            raise ProtocolViolation(
+                f"it cannot be followed: {type(error).__name__}",
+                registry=self.registry,
+                method=method,
+                url=redact(url),
+            ) from error
+        return check(response, registry=self.registry, expect=expect)
+
+    def _sign_in(self, request: requests.Request) -> requests.Response:
+        """Send a request to a token service: no authorization of ours, no redirect."""
+        prepared = self._signing_in.prepare_request(request)
+        settings = self._signing_in.merge_environment_settings(prepared.url or "", {}, False, None, None)
+        return self._signing_in.send(prepared, **settings, timeout=self._timeout, allow_redirects=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.session.close()
+        self._signing_in.close()
