@@ -1,0 +1,254 @@
+"""Writing blobs: the upload state machine of distribution-spec, "Pushing blobs".
+
+A session is opened by POST. Its location is the server's choice: relative or absolute, with state in its
+query, and a new one in every answer; only the newest counts. The blob goes up in one PUT. If the line breaks,
+the second attempt goes up in chunks, each of which can be sent again from where the server stands.
+"""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urljoin
+
+import requests
+
+from shared.errors import (
+    AuthenticationFailed,
+    ContentRejected,
+    DigestMismatch,
+    NotFound,
+    ProtocolViolation,
+    RegistryError,
+    RegistryUnavailable,
+    StewardError,
+)
+from shared.oci.manifest import Descriptor
+from shared.oci.names import Digest
+from shared.registry.blobs import verified
+from shared.registry.content import OpenBlob
+from shared.registry.transport import Transport
+
+SMALL: Final = 1024 * 1024
+"""Blobs up to this size are held in memory, so that the transport itself can send them again."""
+
+CHUNK: Final = 8 * 1024 * 1024
+"""At least 5 MiB: registries on S3 cannot store smaller parts (distribution-spec #374)."""
+
+_LONGEST_CHUNK: Final = 32 * 1024 * 1024
+_ATTEMPTS: Final = 3
+_STATUS_CHECKS: Final = 4
+_OPENED: Final = frozenset({202})
+_MOUNTED_OR_OPENED: Final = frozenset({201, 202})
+_ACCEPTED: Final = frozenset({201, 202, 204})
+_COMMITTED: Final = frozenset({201, 204})
+_STATUS: Final = frozenset({200, 202, 204})
+_REFUSALS_WORTH_A_FRESH_START: Final = (RegistryUnavailable, AuthenticationFailed, NotFound, ContentRejected)
+_RANGE: Final = re.compile(r"(?:bytes[ =])?0-(\d+)")
+_BINARY: Final = {"Content-Type": "application/octet-stream"}
+
+
+@dataclass(slots=True)
+class Session:
+    """An open upload: where it goes on, and the smallest chunk that the server takes."""
+
+    location: str
+    smallest_chunk: int = 0
+
+    def moved(self, response: requests.Response) -> "Session":
+        """Take the newest location, resolved against the URL that answered."""
+        location = response.headers.get("Location")
+        if location:
+            self.location = urljoin(response.url, location)
+        return self
+
+
+class _Sized:
+    """A body of known length whose pieces come from an iterator, once."""
+
+    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
+        self._pieces = pieces
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+
+class Uploads:
+    """Uploads to one repository; two threads that want the same blob there make one upload."""
+
+    def __init__(self, transport: Transport, base: str, exists: Callable[[Descriptor], bool]) -> None:
+        self._transport = transport
+        self._base = base
+        self._exists = exists
+        self._guard = threading.Lock()
+        self._flights: dict[Digest, threading.Lock] = {}
+        self._opened: dict[Digest, Session] = {}
+
+    def mount(self, descriptor: Descriptor, source: str) -> bool:
+        """Tell whether the registry took the blob from the other repository.
+
+        Where it opens a session instead, the session is kept for the upload that follows; where it refuses
+        with any of the codes that registries use for it (go-containerregistry #1609, #1681), nothing is lost.
+        """
+        url = f"{self._base}?mount={quote(descriptor.digest, safe='')}&from={quote(source, safe='')}"
+        try:
+            response = self._transport.request(
+                "POST", url, headers={"Content-Length": "0"}, expect=_MOUNTED_OR_OPENED
+            )
+        except RegistryError as error:
+            if error.temporary:
+                raise
+            return False
+        if response.status_code == requests.codes.created:
+            return True
+        with self._guard:
+            self._opened[descriptor.digest] = self._session(response)
+        return False
+
+    def push(self, descriptor: Descriptor, source: bytes | Iterable[bytes] | OpenBlob) -> None:
+        """Store the blob; see :class:`shared.registry.content.ContentTarget`."""
+        open_source, attempts = _opener(source)
+        with self._guard:
+            flight = self._flights.setdefault(descriptor.digest, threading.Lock())
+        if flight.acquire(blocking=False):
+            try:
+                self._push(descriptor, open_source, attempts)
+            finally:
+                flight.release()
+            return
+        with flight:  # another thread is at it; whether it succeeded is for the registry to say
+            if not self._exists(descriptor):
+                self._push(descriptor, open_source, attempts)
+
+    def _push(self, descriptor: Descriptor, open_source: OpenBlob, attempts: int) -> None:
+        for attempt in range(1, attempts + 1):
+            session = self._take(descriptor) or self._open()
+            try:
+                with self._cancelled_on_failure(session), open_source() as pieces:
+                    checked = verified(pieces, descriptor, registry=self._transport.registry)
+                    if descriptor.size <= SMALL:
+                        self._commit(session, descriptor, b"".join(checked))
+                    elif attempt == 1:
+                        self._commit(session, descriptor, _Sized(checked, descriptor.size))
+                    else:
+                        self._send_chunks(session, descriptor, checked)
+            except _REFUSALS_WORTH_A_FRESH_START:
+                if self._exists(descriptor):
+                    return  # only the answer was lost
+                if attempt == attempts:
+                    raise
+                time.sleep(random.uniform(0, self._transport.options.backoff * attempt))  # noqa: S311 - jitter
+            else:
+                return
+
+    def _take(self, descriptor: Descriptor) -> Session | None:
+        with self._guard:
+            return self._opened.pop(descriptor.digest, None)
+
+    def _open(self) -> Session:
+        response = self._transport.request(
+            "POST", self._base, headers={"Content-Length": "0"}, expect=_OPENED
+        )
+        return self._session(response)
+
+    def _session(self, response: requests.Response) -> Session:
+        if not response.headers.get("Location"):
+            raise ProtocolViolation(
+                "an upload was opened without a location", registry=self._transport.registry
+            )
+        smallest = response.headers.get("OCI-Chunk-Min-Length", "")
+        return Session("", int(smallest) if smallest.isdigit() else 0).moved(response)
+
+    @contextmanager
+    def _cancelled_on_failure(self, session: Session) -> Iterator[None]:
+        """Cancel the session if it does not end well; a failure to cancel is not worth another word."""
+        try:
+            yield
+        except BaseException:
+            with suppress(StewardError):
+                self._transport.request("DELETE", session.location, expect=_STATUS)
+            raise
+
+    def _commit(self, session: Session, descriptor: Descriptor, body: bytes | _Sized) -> None:
+        mark = "&" if "?" in session.location else "?"
+        url = f"{session.location}{mark}digest={quote(descriptor.digest, safe='')}"
+        response = self._transport.request("PUT", url, headers=_BINARY, body=body, expect=_COMMITTED)
+        stored = response.headers.get("Docker-Content-Digest")
+        if stored is not None and stored != descriptor.digest:
+            raise DigestMismatch(
+                f"{descriptor.digest} was sent and stored as {stored}", registry=self._transport.registry
+            )
+
+    def _send_chunks(self, session: Session, descriptor: Descriptor, pieces: Iterator[bytes]) -> None:
+        size = min(max(CHUNK, session.smallest_chunk), _LONGEST_CHUNK)
+        start = 0
+        for chunk in _regrouped(pieces, size):
+            self._send_chunk(session, chunk, start)
+            start += len(chunk)
+        self._commit(session, descriptor, b"")
+
+    def _send_chunk(self, session: Session, chunk: bytes, start: int) -> None:
+        """Send one chunk, again from where the server says it stands, until the server has all of it.
+
+        After a failure the old location may be gone while the session lives on (regclient #323).
+        """
+        end = start + len(chunk)
+        reached, checks = start, 0
+        while reached < end:
+            rest = memoryview(chunk)[reached - start :].tobytes() if reached > start else chunk
+            headers = {**_BINARY, "Content-Range": f"{reached}-{end - 1}"}
+            try:
+                response = self._transport.request(
+                    "PATCH", session.location, headers=headers, body=rest, expect=_ACCEPTED
+                )
+            except (RegistryUnavailable, ContentRejected):
+                checks += 1
+                if checks >= _STATUS_CHECKS:
+                    raise
+            else:
+                session.moved(response)
+                return
+            time.sleep(random.uniform(0, self._transport.options.backoff * checks))  # noqa: S311 - jitter
+            reached = self._reached(session)
+            if not start <= reached <= end:
+                raise ProtocolViolation(
+                    f"the upload stands at {reached}, between neither {start} nor {end}",
+                    registry=self._transport.registry,
+                )
+
+    def _reached(self, session: Session) -> int:
+        response = self._transport.request("GET", session.location, expect=_STATUS)
+        session.moved(response)
+        span = _RANGE.fullmatch(response.headers.get("Range", ""))
+        last = int(span[1]) if span else 0
+        return last + 1 if last else 0  # "0-0" is nothing or one byte; no chunk of ours is one byte
+
+
+def _opener(source: bytes | Iterable[bytes] | OpenBlob) -> tuple[OpenBlob, int]:
+    """Return how to open the source, and how often that can be done."""
+    if callable(source):
+        return source, _ATTEMPTS
+    if isinstance(source, bytes):
+        return lambda: nullcontext(iter((source,))), _ATTEMPTS
+    pieces = iter(source)
+    return lambda: nullcontext(pieces), 1
+
+
+def _regrouped(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield the same bytes in chunks of the size, the last one shorter."""
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        while len(buffer) >= size:
+            yield bytes(buffer[:size])
+            del buffer[:size]
+    if buffer:
+        yield bytes(buffer)
