@@ -1,0 +1,297 @@
+"""Moving one graph: what it consists of, what is missing, and in which order it goes.
+
+Blobs before the manifest that names them, children before their index, each as soon as what it needs is in.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import AccessDenied, CopyFailed, InvalidManifest, ManifestBlobUnknown, Origin, StewardError
+from shared.oci import media_types
+from shared.oci.manifest import Descriptor, ImageIndex, Manifest, parse_manifest, successors
+from shared.oci.names import Digest, RepositoryName, TagName
+from shared.registry.content import ContentSource, ContentTarget
+from shared.registry.copy_report import Tally
+
+_MAX_DEPTH: Final = 10
+_CHECK_EVERY: Final = 1.0
+
+type Siblings = Callable[[Digest], RepositoryName | None]
+
+
+class Overtaken(Exception):
+    """The copy is pointless by now; never leaves :mod:`shared.registry.copy`."""
+
+
+@contextmanager
+def blamed_on(origin: Origin, what: str) -> Iterator[None]:
+    """Turn an error of one side into one that says which side it was."""
+    try:
+        yield
+    except CopyFailed:
+        raise
+    except StewardError as error:
+        raise CopyFailed(what, origin=origin, cause=error) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One manifest to be copied."""
+
+    descriptor: Descriptor
+    content: bytes
+    manifest: Manifest
+    present: bool
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests among the successors; an index may list blobs, too (BuildKit caches do)."""
+        if not isinstance(self.manifest, ImageIndex):
+            return ()
+        return tuple(each for each in self.manifest.manifests if media_types.is_manifest(each.media_type))
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The blobs among the successors, but for those that are fetched from elsewhere by their URLs."""
+        held = {each.digest for each in self.children}
+        return tuple(
+            each
+            for each in successors(self.manifest)
+            if each.digest not in held
+            and not each.urls
+            and not media_types.is_not_distributable(each.media_type)
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Graph:
+    """A root and what has to be copied for it; ``present`` are the manifests that need nothing."""
+
+    root: Node
+    nodes: dict[Digest, Node] = field(default_factory=dict)
+    present: set[Digest] = field(default_factory=set)
+
+    @property
+    def manifests(self) -> tuple[Digest, ...]:
+        """Every manifest of the graph, the root first."""
+        return (
+            self.root.descriptor.digest,
+            *(each for each in self.nodes if each != self.root.descriptor.digest),
+            *self.present,
+        )
+
+
+class _Order:
+    """What waits for what in a graph that is being copied."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._nodes = {digest: node for digest, node in graph.nodes.items() if not node.present}
+        self._waiting: dict[Digest, set[Digest]] = {}
+        self._holders: defaultdict[Digest, list[Digest]] = defaultdict(list)
+        blobs: dict[Digest, Descriptor] = {}
+        for digest, node in self._nodes.items():
+            blobs.update((each.digest, each) for each in node.blobs)
+            needs = {each.digest for each in node.blobs}
+            needs.update(each.digest for each in node.children if each.digest in self._nodes)
+            self._waiting[digest] = needs
+            for need in needs:
+                self._holders[need].append(digest)
+        self.blobs = sorted(blobs.values(), key=lambda blob: blob.size, reverse=True)
+        """Largest first, so that the last one running is a short one."""
+
+    def free(self) -> list[Node]:
+        """Return the manifests that wait for nothing."""
+        return [self._nodes[digest] for digest, needs in self._waiting.items() if not needs]
+
+    def finished(self, digest: Digest) -> list[Node]:
+        """Return the manifests that waited for this last."""
+        released = []
+        for holder in self._holders[digest]:
+            self._waiting[holder].discard(digest)
+            if not self._waiting[holder]:
+                released.append(self._nodes[holder])
+        return released
+
+
+class Transfer:
+    """Copies graphs from one place to another with one pool of threads."""
+
+    def __init__(
+        self,
+        source: ContentSource,
+        target: ContentTarget,
+        *,
+        pool: ThreadPoolExecutor,
+        siblings: Siblings,
+        superseded: Callable[[], bool],
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.tally = Tally()
+        self.pool = pool
+        self.stop = threading.Event()
+        self._siblings = siblings
+        self._superseded = superseded
+        self._checked_at = time.monotonic()
+        self._moved: set[Digest] = set()
+        self.healed = False
+
+    def checkpoint(self, *, final: bool = False) -> None:
+        """Go on only if the copy still makes sense; asked about once a second, and always before the tag.
+
+        :raises Overtaken: when it does not.
+        """
+        if self.stop.is_set():
+            raise Overtaken
+        now = time.monotonic()
+        if final or now - self._checked_at >= _CHECK_EVERY:
+            self._checked_at = now
+            if self._superseded():
+                self.stop.set()
+                raise Overtaken
+
+    def discover(self, root: Descriptor) -> Graph:
+        """Read the graph from the source, level by level, leaving out what the target has."""
+        graph = Graph(root=self._read_root(root))
+        graph.nodes[root.digest] = graph.root
+        level = [] if graph.root.present else list(graph.root.children)
+        for _ in range(_MAX_DEPTH):
+            fresh = {
+                each.digest: each
+                for each in level
+                if each.digest not in graph.nodes and each.digest not in graph.present
+            }
+            if not fresh:
+                return graph
+            level = []
+            for digest, node in zip(fresh, self.pool.map(self._read_child, fresh.values()), strict=True):
+                if node is None:
+                    graph.present.add(digest)
+                else:
+                    graph.nodes[digest] = node
+                    level.extend(node.children)
+        raise CopyFailed(
+            self.source.place,
+            origin="source",
+            cause=InvalidManifest(f"{root.digest}: indexes nested deeper than {_MAX_DEPTH}"),
+        )
+
+    def _read_root(self, root: Descriptor) -> Node:
+        asked = self.pool.submit(self.at_target, root.digest)
+        return self._read(root, present=asked.result() is not None)
+
+    def _read_child(self, child: Descriptor) -> Node | None:
+        if self.at_target(child.digest) is not None:
+            self.tally.add("manifests_skipped")
+            return None
+        return self._read(child, present=False)
+
+    def _read(self, descriptor: Descriptor, *, present: bool) -> Node:
+        with blamed_on("source", f"{self.source.place}@{descriptor.digest}"):
+            fetched = self.source.fetch_manifest(descriptor.digest)
+            manifest = parse_manifest(fetched.content, fetched.descriptor.media_type or descriptor.media_type)
+            stated = Descriptor(
+                media_type=manifest.media_type,
+                digest=descriptor.digest,
+                size=len(fetched.content),
+            )
+            return Node(descriptor=stated, content=fetched.content, manifest=manifest, present=present)
+
+    def at_target(self, reference: TagName | Digest) -> Descriptor | None:
+        """Return what the target has; some registries say 403 of a repository that is not there yet."""
+        with blamed_on("target", f"{self.target.place} {reference}"):
+            try:
+                return self.target.resolve(reference)
+            except AccessDenied:
+                return None
+
+    def move(self, graph: Graph, *, root_too: bool) -> None:
+        """Copy everything that is missing, the root itself only if asked to."""
+        order = _Order(graph)
+        running: dict[Future[None], Digest] = {
+            self.pool.submit(self._move_blob, blob): blob.digest for blob in order.blobs
+        }
+        free = order.free()
+        try:
+            while running or free:
+                for node in free:
+                    if node is not graph.root or root_too:
+                        running[self.pool.submit(self._push, graph, node)] = node.descriptor.digest
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                free = []
+                for future in done:
+                    future.result()
+                    free.extend(order.finished(running.pop(future)))
+        except BaseException:
+            self.stop.set()
+            for future in running:
+                future.cancel()
+            wait(running)
+            raise
+
+    def _move_blob(self, blob: Descriptor, *, force: bool = False) -> None:
+        self.checkpoint()
+        what = f"{self.target.place}@{blob.digest}"
+        with blamed_on("target", what):
+            if not force:
+                if blob.digest in self._moved or self.target.blob_exists(blob):
+                    self.tally.add("blobs_skipped")
+                    return
+                sibling = self._siblings(blob.digest)
+                if sibling is not None and self.target.mount_blob(blob, sibling):
+                    self.tally.add("blobs_mounted")
+                    return
+            self.target.push_blob(blob, lambda: self._open(blob))
+        self._moved.add(blob.digest)
+        self.tally.add("blobs_copied")
+        self.tally.add("bytes_copied", blob.size)
+
+    @contextmanager
+    def _open(self, blob: Descriptor) -> Iterator[Iterator[bytes]]:
+        what = f"{self.source.place}@{blob.digest}"
+        with ExitStack() as stack:
+            with blamed_on("source", what):
+                pieces = stack.enter_context(self.source.open_blob(blob))
+            yield self._read_pieces(pieces, what)
+
+    def _read_pieces(self, pieces: Iterator[bytes], what: str) -> Iterator[bytes]:
+        with blamed_on("source", what):
+            for piece in pieces:
+                if self.stop.is_set():
+                    raise Overtaken
+                yield piece
+
+    def _push(self, graph: Graph, node: Node) -> None:
+        self.push(graph, node, tag=None)
+
+    def push(self, graph: Graph, node: Node, *, tag: TagName | None) -> None:
+        """Push one manifest whose successors are there; if the target denies that they are, once by force.
+
+        Docker Hub may say of a blob that it exists and refuse the manifest because it does not
+        (a partial upload that was cancelled), every time until the blob is sent again.
+        """
+        self.checkpoint(final=tag is not None)
+        with blamed_on(
+            "target", f"{self.target.place}:{tag}" if tag else f"{self.target.place}@{node.descriptor.digest}"
+        ):
+            try:
+                self.target.push_manifest(node.content, node.descriptor.media_type, tag=tag)
+            except ManifestBlobUnknown:
+                self._heal(graph, node)
+                self.target.push_manifest(node.content, node.descriptor.media_type, tag=tag)
+        self.tally.add("manifests_copied")
+
+    def _heal(self, graph: Graph, node: Node) -> None:
+        self.healed = True
+        for child in node.children:
+            below = graph.nodes.get(child.digest) or self._read(child, present=True)
+            self._heal(graph, below)
+            self.target.push_manifest(below.content, below.descriptor.media_type)
+        for blob in node.blobs:
+            self._move_blob(blob, force=True)
