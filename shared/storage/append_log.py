@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import BlobType, ContainerClient, ContentSettings
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
-from shared.storage.account import create_container, storage_errors
+from shared.errors import StorageError
+from shared.storage.account import create_container, error_code, storage_errors
 
 _FULL: Final = "BlockCountExceedsLimit"
 _LINES: Final = ContentSettings(content_type="application/x-ndjson")
@@ -32,52 +34,59 @@ class AppendLog:
 
         :raises StorageError: when they could not be written.
         """
-        block = "".join(f"{json.dumps(line, ensure_ascii=False, separators=(',', ':'))}\n" for line in lines)
+        block = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines).encode()
         if not block:
             return
+        volume = self._volume
         with storage_errors(f"appending to {self._name}"):
-            while not self._append(block.encode()):
-                self._volume += 1
+            while not self._append(volume, block):
+                volume += 1
+        self._volume = volume
 
     def read(self) -> Iterator[dict[str, Any]]:
-        """Yield all lines in the order written; none when nothing was ever appended."""
+        """Yield all lines in the order written; none when nothing was ever appended.
+
+        :raises StorageError: when they could not be read.
+        """
         volume = 0
         while True:
             with storage_errors(f"reading {self._name}"):
                 try:
-                    content = self._container.download_blob(self._volume_name(volume)).readall()
+                    content = self._blob(volume).download_blob().readall()
                 except ResourceNotFoundError:
                     return
-            yield from map(json.loads, content.splitlines())
+            try:
+                yield from [json.loads(line) for line in content.splitlines()]
+            except ValueError as error:
+                raise StorageError(f"reading {self._name}: not JSON lines: {error}") from error
             volume += 1
 
-    def _append(self, block: bytes) -> bool:
-        blob = self._container.get_blob_client(self._volume_name(self._volume))
+    def _append(self, volume: int, block: bytes) -> bool:
+        """Append to that volume; ``False`` when it is full."""
+        blob = self._blob(volume)
         try:
-            blob.append_block(block)
-        except ResourceNotFoundError:
-            self._create()
-            blob.append_block(block)
+            try:
+                blob.append_block(block)
+            except ResourceNotFoundError:
+                self._create(blob)
+                blob.append_block(block)
         except HttpResponseError as error:
-            if getattr(error, "error_code", None) == _FULL:
-                return False
-            raise
+            if error_code(error) != _FULL:
+                raise
+            return False
         return True
 
-    def _create(self) -> None:
-        """Make the blob, and its container if need be; another writer may have been quicker."""
-        blob = self._container.get_blob_client(self._volume_name(self._volume))
-        options: dict[str, Any] = {
-            "blob_type": BlobType.APPENDBLOB,
-            "overwrite": False,
-            "content_settings": _LINES,
-        }
+    def _create(self, blob: BlobClient) -> None:
+        """Make the blob, and its container if need be; another writer may have been quicker.
+
+        Without the condition, creating would empty the blob that the other writer made.
+        """
         with suppress(ResourceExistsError):
             try:
-                blob.upload_blob(b"", **options)
+                blob.create_append_blob(_LINES, match_condition=MatchConditions.IfMissing)
             except ResourceNotFoundError:
                 create_container(self._container)
-                blob.upload_blob(b"", **options)
+                blob.create_append_blob(_LINES, match_condition=MatchConditions.IfMissing)
 
-    def _volume_name(self, volume: int) -> str:
-        return f"{self._name}.{volume}" if volume else self._name
+    def _blob(self, volume: int) -> BlobClient:
+        return self._container.get_blob_client(f"{self._name}.{volume}" if volume else self._name)

@@ -1,5 +1,6 @@
 """Work queues: where one invocation leaves messages for the next."""
 
+from math import ceil
 from typing import Final
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -20,17 +21,20 @@ class WorkQueue:
         self._queue = service.get_queue_client(name, message_encode_policy=TextBase64EncodePolicy())
 
     def send(self, message: Message, *, delay: float = 0.0) -> None:
-        """Put the message; it is read after ``delay`` seconds at the earliest. Makes a missing queue.
+        """Put the message, to be read no sooner than ``delay`` seconds from now. Makes a missing queue.
+
+        A delay is a week at most.
 
         :raises StorageError: when it could not be put.
         """
-        visibility = min(max(0, round(delay)), LONGEST_DELAY)
+        text = message.to_json()
+        visibility = ceil(min(max(0.0, delay), LONGEST_DELAY))
         with storage_errors(f"sending to queue {self.name}"):
             try:
-                self._queue.send_message(message.to_json(), visibility_timeout=visibility, time_to_live=-1)
+                self._queue.send_message(text, visibility_timeout=visibility, time_to_live=-1)
             except ResourceNotFoundError:
                 self._queue.create_queue()
-                self._queue.send_message(message.to_json(), visibility_timeout=visibility, time_to_live=-1)
+                self._queue.send_message(text, visibility_timeout=visibility, time_to_live=-1)
 
     def length(self) -> int:
         """Return about how many messages wait; 0 when the queue does not exist.
