@@ -3,32 +3,35 @@
 ::
 
     runs/{run}/run.json                              how the run was opened, and for which repositories
+    runs/{run}/applying.json                         every plan was seen, and the run's limits checked
     runs/{run}/{registry}/{repository}/plan.json     the plan, saved before anything is touched
     runs/{run}/{registry}/{repository}/outcomes.jsonl  one line per action, appended as it happens
     runs/{run}/{registry}/{repository}/report.json   plan and outcomes, when the repository is finished
     runs/{run}/replication.jsonl                     one line per replicated tag
 
-The counts of a report stand in its blob's metadata too, so that one listing sums up a run of thousands
-of repositories. Times are UTC. All names in paths were parsed, so none can leave its place.
+The counts of a plan or report stand in its blob's metadata too, so that one listing sums up a run of
+thousands of repositories. Times are UTC. All names in paths were parsed, so none can leave its place.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import uuid4
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContentSettings
 
 from shared.errors import StorageError
 from shared.oci.names import LoginServer, RepositoryName
-from shared.storage.account import create_container, storage_errors
+from shared.storage.account import create_container, error_code, storage_errors
 from shared.storage.append_log import AppendLog
 
 PLAN: Final = "plan.json"
 OUTCOMES: Final = "outcomes.jsonl"
 REPORT: Final = "report.json"
 RUN: Final = "run.json"
+APPLYING: Final = "applying.json"
 REPLICATION: Final = "replication.jsonl"
 
 _JSON = ContentSettings(content_type="application/json")
@@ -50,23 +53,41 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportCounts:
-    """The metadata of one report: where it belongs, and its counts by name."""
+class PartCounts:
+    """The metadata of one plan or report: where it belongs, and its counts by name."""
 
-    registry: str
-    repository: str
+    registry: LoginServer
+    repository: RepositoryName
     counts: Mapping[str, int]
 
 
 class RunStore:
-    """The blobs of all runs in one container, which is made when it is first written to."""
+    """The blobs of all runs in one container, which is made when it is first written to.
 
-    def __init__(self, service: BlobServiceClient, container: str) -> None:
+    ``page_size`` is how many blobs are asked for at a time; 5,000 is the most (List Blobs, REST
+    reference).
+    """
+
+    def __init__(self, service: BlobServiceClient, container: str, *, page_size: int = 5000) -> None:
         self._container = service.get_container_client(container)
+        self._page_size = page_size
 
     def open_run(self, run: str, document: Document) -> bool:
-        """Save how the run was opened; ``False`` when it was opened before, which changes nothing."""
-        return self._write(f"runs/{run}/{RUN}", document, overwrite=False)
+        """Save how the run was opened; ``False`` when it was opened before, which changes nothing.
+
+        Of several callers exactly one gets ``True``, even when the answer to its first try was lost and
+        the next try found the blob that the first had made.
+        """
+        name, attempt = f"runs/{run}/{RUN}", uuid4().hex
+        with storage_errors(f"writing {name}"):
+            try:
+                self._upload(name, document, {"attempt": attempt}, overwrite=False)
+            except ResourceExistsError as error:
+                if error_code(error) != "BlobAlreadyExists":  # the SDK gives every 409 this type
+                    raise
+                opened = self._container.get_blob_client(name).get_blob_properties()
+                return opened.metadata.get("attempt") == attempt
+        return True
 
     def read_run(self, run: str) -> Document | None:
         """Return how the run was opened, or ``None`` when there is no such run."""
@@ -76,14 +97,24 @@ class RunStore:
         """Yield the names of all runs, in the order of their names."""
         with storage_errors("listing runs"):
             try:
-                for found in self._container.walk_blobs("runs/", delimiter="/"):
+                for found in self._container.walk_blobs(
+                    "runs/", delimiter="/", results_per_page=self._page_size
+                ):
                     yield found.name.removeprefix("runs/").rstrip("/")
             except ResourceNotFoundError:
                 return
 
-    def save_plan(self, part: Part, document: Document) -> None:
-        """Save the plan, replacing an earlier one."""
-        self._write(part.path(PLAN), document)
+    def mark_applying(self, run: str, document: Document) -> None:
+        """Note that the run left planning behind."""
+        self._write(f"runs/{run}/{APPLYING}", document)
+
+    def read_applying(self, run: str) -> Document | None:
+        """Return what was noted when the run left planning behind, ``None`` before."""
+        return self._read(f"runs/{run}/{APPLYING}")
+
+    def save_plan(self, part: Part, document: Document, counts: Mapping[str, int]) -> None:
+        """Save the plan, replacing an earlier one; ``counts`` are listed with it."""
+        self._write(part.path(PLAN), document, _metadata(counts))
 
     def read_plan(self, part: Part) -> Document | None:
         return self._read(part.path(PLAN))
@@ -94,54 +125,58 @@ class RunStore:
 
     def save_report(self, part: Part, document: Document, counts: Mapping[str, int]) -> None:
         """Save the report; ``counts`` (names of letters and underscores) are listed with it."""
-        metadata = {name: str(count) for name, count in counts.items()}
-        self._write(part.path(REPORT), document, metadata=metadata)
+        self._write(part.path(REPORT), document, _metadata(counts))
 
     def read_report(self, part: Part) -> Document | None:
         return self._read(part.path(REPORT))
 
-    def list_reports(self, run: str) -> Iterator[ReportCounts]:
+    def list_plans(self, run: str) -> Iterator[PartCounts]:
+        """Yield the counts of every planned repository of the run, by one listing."""
+        return self._list_parts(run, PLAN)
+
+    def list_reports(self, run: str) -> Iterator[PartCounts]:
         """Yield the counts of every finished repository of the run, by one listing."""
-        prefix = f"runs/{run}/"
-        with storage_errors(f"listing the reports of {run}"):
-            try:
-                for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
-                    registry, _, rest = blob.name.removeprefix(prefix).partition("/")
-                    repository, slash, name = rest.rpartition("/")
-                    if slash and name == REPORT:
-                        counts = {key: int(text) for key, text in (blob.metadata or {}).items()}
-                        yield ReportCounts(registry=registry, repository=repository, counts=counts)
-            except ResourceNotFoundError:
-                return
+        return self._list_parts(run, REPORT)
 
     def replications(self, run: str) -> AppendLog:
         """Return the log that the outcomes of replicated tags are appended to."""
         return AppendLog(self._container, f"runs/{run}/{REPLICATION}")
 
-    def _write(
-        self,
-        name: str,
-        document: Document,
-        *,
-        overwrite: bool = True,
-        metadata: Mapping[str, str] | None = None,
-    ) -> bool:
-        content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        blob = self._container.get_blob_client(name)
-        options: dict[str, Any] = {
-            "overwrite": overwrite,
-            "content_settings": _JSON,
-            "metadata": dict(metadata or {}),
-        }
-        with storage_errors(f"writing {name}"):
+    def _list_parts(self, run: str, wanted: str) -> Iterator[PartCounts]:
+        prefix = f"runs/{run}/"
+        with storage_errors(f"listing {run}"):
             try:
-                blob.upload_blob(content, **options)
-            except ResourceExistsError:
-                return False
+                found = self._container.list_blobs(
+                    name_starts_with=prefix, include=["metadata"], results_per_page=self._page_size
+                )
+                for blob in found:
+                    registry, _, rest = blob.name.removeprefix(prefix).partition("/")
+                    repository, slash, name = rest.rpartition("/")
+                    if slash and name == wanted:
+                        yield PartCounts(
+                            registry=LoginServer(registry),
+                            repository=RepositoryName(repository),
+                            counts=_counts(blob.name, blob.metadata or {}),
+                        )
             except ResourceNotFoundError:
-                create_container(self._container)
-                blob.upload_blob(content, **options)
-            return True
+                return
+
+    def _write(self, name: str, document: Document, metadata: Mapping[str, str] | None = None) -> None:
+        with storage_errors(f"writing {name}"):
+            self._upload(name, document, metadata or {}, overwrite=True)
+
+    def _upload(self, name: str, document: Document, metadata: Mapping[str, str], *, overwrite: bool) -> None:
+        content = json.dumps(document, separators=(",", ":")).encode()
+        blob = self._container.get_blob_client(name)
+
+        def upload() -> None:
+            blob.upload_blob(content, overwrite=overwrite, metadata=dict(metadata), content_settings=_JSON)
+
+        try:
+            upload()
+        except ResourceNotFoundError:
+            create_container(self._container)
+            upload()
 
     def _read(self, name: str) -> Document | None:
         with storage_errors(f"reading {name}"):
@@ -149,7 +184,21 @@ class RunStore:
                 content = self._container.download_blob(name).readall()
             except ResourceNotFoundError:
                 return None
-        document = json.loads(content)
+        try:
+            document = json.loads(content)
+        except ValueError as error:
+            raise StorageError(f"reading {name}: not JSON: {error}") from error
         if not isinstance(document, dict):
             raise StorageError(f"reading {name}: expected a JSON object")
         return document
+
+
+def _metadata(counts: Mapping[str, int]) -> dict[str, str]:
+    return {name: str(count) for name, count in counts.items()}
+
+
+def _counts(name: str, metadata: Mapping[str, str]) -> dict[str, int]:
+    try:
+        return {key: int(text) for key, text in metadata.items()}
+    except ValueError as error:
+        raise StorageError(f"metadata of {name}: expected counts: {error}") from error
