@@ -1,6 +1,7 @@
-import atexit
+import contextlib
 import http.client
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -14,20 +15,26 @@ _LISTENING = re.compile(
 )
 _SERVICES = ("Blob", "Queue", "Table")
 
+# Preloaded into Azurite's Node: it ends when its stdin closes, that is with this process.
+_END_WITH_PARENT = 'data:text/javascript,process.stdin.on("end",()=>process.exit(0)).resume().unref()'
+
 
 class AzuriteStartError(Exception):
     """Azurite is missing or did not start; the text says what to do."""
 
 
 class Azurite:
-    """Microsoft's storage emulator, from npm, on free loopback ports; what it keeps dies with it."""
+    """Microsoft's storage emulator, from npm, on free loopback ports.
+
+    It keeps everything in memory, or in the folder `location` from one start to the next.
+    """
 
     ACCOUNT = "devstoreaccount1"
     # The key every storage emulator has; Azurite's documentation prints it.
     KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-    def __init__(self, *, in_memory: bool = True, start_timeout: float = 60.0) -> None:
-        self._in_memory = in_memory
+    def __init__(self, *, location: Path | None = None, start_timeout: float = 60.0) -> None:
+        self._location = location
         self._start_timeout = start_timeout
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -35,22 +42,22 @@ class Azurite:
 
     def start(self) -> Self:
         """Start the three services and return when each answers."""
-        program = _ROOT / "node_modules" / ".bin" / "azurite"
-        if not program.exists():
+        node, program = shutil.which("node"), _ROOT / "node_modules" / ".bin" / "azurite"
+        if node is None or not program.exists():
             raise AzuriteStartError(
                 "Azurite is not installed: run `make setup` (it needs Node.js 20 or newer)"
             )
         self._folder = tempfile.TemporaryDirectory(prefix="azurite-")
         log = Path(self._folder.name) / "azurite.log"
         with log.open("wb") as output:
-            try:
-                self._child = subprocess.Popen(  # noqa: S603 - the program npm installed
-                    [str(program), *self._options()], cwd=self._folder.name, stdout=output, stderr=output
-                )
-            except OSError as error:
-                self.stop()
-                raise AzuriteStartError(f"Azurite cannot be run: {error}") from error
-        atexit.register(self.stop)
+            self._child = subprocess.Popen(  # noqa: S603 - the program npm installed
+                [node, "--import", _END_WITH_PARENT, str(program), *self._options()],
+                cwd=self._folder.name,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
         try:
             self._await_ports(log)
         except BaseException:
@@ -62,16 +69,22 @@ class Azurite:
         """End Azurite and remove its folder."""
         child, self._child = self._child, None
         if child is not None:
-            child.terminate()
+            # On SIGTERM Azurite waits for idle connections and saves; in memory there is nothing to save.
+            if self._location is not None:
+                child.terminate()
+            elif child.stdin is not None:
+                child.stdin.close()
             try:
-                child.wait(10)
+                child.wait(15)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            if child.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    child.stdin.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-        atexit.unregister(self.stop)
 
     @property
     def blob_endpoint(self) -> str:
@@ -107,7 +120,11 @@ class Azurite:
     def _options(self) -> list[str]:
         ports = [f"--{service.lower()}Port=0" for service in _SERVICES]
         hosts = [f"--{service.lower()}Host=127.0.0.1" for service in _SERVICES]
-        kept = ["--inMemoryPersistence"] if self._in_memory else ["--location=."]
+        kept = (
+            ["--inMemoryPersistence"]
+            if self._location is None
+            else [f"--location={self._location.resolve()}"]
+        )
         # The SDKs may be newer than the newest API version that Azurite knows.
         return [*ports, *hosts, *kept, "--silent", "--disableTelemetry", "--skipApiVersionCheck"]
 

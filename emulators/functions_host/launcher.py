@@ -63,6 +63,7 @@ class RunningHost:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                start_new_session=True,
             )
         line = self._first_line(self._child)
         if not line:

@@ -95,3 +95,4 @@ def configure_logging(levels: Mapping[str, str], *, debug: bool = False) -> None
     logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler], force=True)
     # The runtime's own chatter: one line per invocation that says less than this host's own.
     logging.getLogger("azure.functions").setLevel(logging.DEBUG if debug else logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -76,8 +76,8 @@ async def asynchronous(req: func.HttpRequest) -> str:  # noqa: ARG001
 
 
 @app.route(route="enqueue/{text}")
-@app.queue_output(arg_name="one", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
-@app.queue_output(arg_name="many", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_output(arg_name="one", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
+@app.queue_output(arg_name="many", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def enqueue(req: func.HttpRequest, one: func.Out[str], many: func.Out[List[str]]) -> func.HttpResponse:  # noqa: UP006
     text = req.route_params["text"]
     one.set(f"one {text}")
@@ -85,8 +85,8 @@ def enqueue(req: func.HttpRequest, one: func.Out[str], many: func.Out[List[str]]
     return func.HttpResponse(status_code=202)
 
 
-@app.queue_trigger(arg_name="msg", queue_name="%WORK_QUEUE%", connection="FixtureStorage")
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_trigger(arg_name="msg", queue_name="%WORK_QUEUE%", connection="StewardStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def work(msg: func.QueueMessage, seen: func.Out[str], context: func.Context) -> None:
     body = msg.get_body().decode()
     logger.info("working", extra={"body": body})
@@ -110,14 +110,14 @@ def work(msg: func.QueueMessage, seen: func.Out[str], context: func.Context) -> 
     )
 
 
-@app.queue_trigger(arg_name="msg", queue_name="%WORK_QUEUE%-poison", connection="FixtureStorage")
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_trigger(arg_name="msg", queue_name="%WORK_QUEUE%-poison", connection="StewardStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def poisoned(msg: func.QueueMessage, seen: func.Out[str]) -> None:
     seen.set(json.dumps({"poisoned": msg.get_body().decode(), "dequeue_count": msg.dequeue_count}))
 
 
-@app.queue_trigger(arg_name="msg", queue_name="crowd", connection="FixtureStorage")
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_trigger(arg_name="msg", queue_name="crowd", connection="StewardStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def crowd(msg: func.QueueMessage, seen: func.Out[str]) -> None:
     global _in_flight, _most_in_flight  # noqa: PLW0603 - what is counted is the worker itself
     with _counting:
@@ -130,14 +130,14 @@ def crowd(msg: func.QueueMessage, seen: func.Out[str]) -> None:
 
 
 @app.timer_trigger(arg_name="timer", schedule="%NIGHTLY%")
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def nightly(timer: func.TimerRequest, seen: func.Out[str]) -> None:
     status = timer.schedule_status  # type: ignore[attr-defined] # what is passed has it, the base class not
     seen.set(json.dumps({"timer": "nightly", "past_due": timer.past_due, "status": status}))
 
 
 @app.timer_trigger(arg_name="timer", schedule="*/1 * * * * *", run_on_startup=True)
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def tick(timer: func.TimerRequest, seen: func.Out[str]) -> None:  # noqa: ARG001
     started = time.time()
     time.sleep(1.2)
@@ -146,7 +146,7 @@ def tick(timer: func.TimerRequest, seen: func.Out[str]) -> None:  # noqa: ARG001
 
 @app.timer_trigger(arg_name="timer", schedule="%NIGHTLY%")
 @app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00")
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def stubborn(timer: func.TimerRequest, seen: func.Out[str], context: func.Context) -> None:  # noqa: ARG001
     retries = context.retry_context.retry_count
     if retries < 2:
@@ -155,7 +155,7 @@ def stubborn(timer: func.TimerRequest, seen: func.Out[str], context: func.Contex
 
 
 @app.event_grid_trigger(arg_name="event")
-@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="FixtureStorage")
+@app.queue_output(arg_name="seen", queue_name="%SEEN_QUEUE%", connection="StewardStorage")
 def on_event(event: func.EventGridEvent, seen: func.Out[str]) -> None:
     if event.subject == "fail":
         raise RuntimeError("asked to fail")

@@ -92,7 +92,7 @@ def write_settings(path: Path, values: dict[str, str]) -> Path:
 def fixture_host(folder: Path, storage: Storage, **settings: str) -> Iterator[RunningHost]:
     values = {
         "AzureWebJobsStorage": storage.connection_string,
-        "FixtureStorage": storage.connection_string,
+        "StewardStorage": storage.connection_string,
         "SEEN_QUEUE": "seen",
         "WORK_QUEUE": "work",
         "NIGHTLY": "0 0 2 * * *",
