@@ -56,7 +56,7 @@ class RecordedRequest:
 class Traffic:
     """Remembers the latest requests in order of their answers; safe to read from any thread."""
 
-    def __init__(self, *, limit: int = 200_000) -> None:
+    def __init__(self, *, limit: int = 100_000) -> None:
         self._requests: deque[RecordedRequest] = deque(maxlen=limit)
         self._lock = threading.Lock()
 

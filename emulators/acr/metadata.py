@@ -106,7 +106,10 @@ class Metadata:
         headers = {}
         if more:
             path = f"/acr/v1/{home.name}/_{field}"
-            headers["Link"] = paging.link(path, key(records[-1]), limit=len(records), order=True)
+            digest = request.query_params.get("digest")
+            headers["Link"] = paging.link(
+                path, key(records[-1]), limit=len(records), order=True, digest=digest
+            )
         return self._named(home.name, {field: [render(each) for each in records]}, headers)
 
     def _patch(self, name: str, kind: str | None, item: str | None, body: bytes) -> Response:

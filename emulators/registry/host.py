@@ -54,7 +54,7 @@ class RegistryHost:
         return None
 
     def refuse_upload(self, request: Request, repository: str) -> Response | None:
-        """Refuse to begin or continue the upload of a blob."""
+        """Refuse to begin the upload of a blob, or to delete one."""
         del request, repository
         return None
 

@@ -81,9 +81,10 @@ class Paging:
         page = list(islice(entries, self.limit))
         return page, bool(page) and next(entries, None) is not None
 
-    def link(self, path: str, last: str, *, limit: int, order: bool) -> str:
+    def link(self, path: str, last: str, *, limit: int, order: bool, digest: str | None = None) -> str:
         """Write the relative Link to the page behind ``last``; ACR's names ``orderby`` even if empty."""
         suffix = f"&orderby={self.orderby}" if order else ""
+        suffix += f"&digest={quote(digest, safe='')}" if digest else ""
         return f'<{path}?last={quote(last, safe="")}&n={limit}{suffix}>; rel="next"'
 
 
