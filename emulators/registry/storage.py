@@ -67,7 +67,8 @@ class BlobStorage:
         digest = decoded_path(request).removeprefix(_PREFIX).replace("-", ":", 1)
         query = request.query_params
         expiry = query.get("se", "")
-        good = hmac.compare_digest(query.get("sig", ""), self._signature(digest, expiry))
+        signature = self._signature(digest, expiry).encode()
+        good = hmac.compare_digest(query.get("sig", "").encode(), signature)
         if not good or float(expiry) <= self._clock().timestamp():
             return _xml(403, "AuthenticationFailed", "Server failed to authenticate the request.")
         content = self._content(digest)

@@ -127,7 +127,8 @@ class Uploads:
         session = self._sessions.get(identifier)
         if session is None or session.repository != name:
             raise _unknown_upload(identifier)
-        if not hmac.compare_digest(request.query_params.get("_state", ""), self._state(session)):
+        given = request.query_params.get("_state", "")
+        if not hmac.compare_digest(given.encode(), self._state(session).encode()):
             raise _unknown_upload(identifier)
         return session
 

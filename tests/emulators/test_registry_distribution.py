@@ -93,6 +93,8 @@ def test_chunks_move_the_location_and_an_old_one_is_unknown(registry: OpenRegist
     assert second != first
     stale = registry.call("PATCH", first, data=b"world")
     assert (stale.status_code, code(stale)) == (404, "BLOB_UPLOAD_UNKNOWN")
+    forged = registry.call("PATCH", first.partition("?")[0] + "?_state=%C3%A9", data=b"world")
+    assert (forged.status_code, code(forged)) == (404, "BLOB_UPLOAD_UNKNOWN")
     gap = registry.call("PATCH", second, data=b"world", headers={"Content-Range": "7-11"})
     assert (gap.status_code, gap.headers["Range"]) == (416, "0-5")
     status = registry.call("GET", gap.headers["Location"])
