@@ -20,10 +20,10 @@ node_modules/.done: package-lock.json
 	@touch $@
 
 demo: setup  ## Run the main job on the embedded emulators: push, replicate, clean, verify
-	@$(PYTHON) -m demo
+	@$(PYTHON) -m emulators.demo
 
 up: setup  ## Leave the emulators and the app running, and say what to try
-	@$(PYTHON) -m demo --stay
+	@$(PYTHON) -m emulators.demo --stay
 
 test: setup  ## Run the tests
 	$(PYTHON) -m pytest -n 2 --dist loadgroup

@@ -17,7 +17,7 @@ def replicate_tag(message: func.QueueMessage) -> None:
     from shared.jobs.replicating import replicate
 
     outcome = replicate(services(), message.get_body(), clock=now)
-    logger.info("replicated tag", extra=outcome.log_fields())
+    logger.info("replicated tag", extra=outcome.to_json())
 
 
 @blueprint.function_name("start_reconciliation")

@@ -72,7 +72,7 @@ class ConfiguredRegistries:
         with self._lock:
             if self._hub is None:
                 self._hub = DockerHubClient(
-                    _basic(user), endpoint=self._settings.docker_hub_api, options=self._options
+                    _basic(user), api_url=self._settings.docker_hub_api, options=self._options
                 )
             return self._hub
 

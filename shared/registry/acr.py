@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from shared.errors import ProtocolViolation
 from shared.oci.graph import Edges
+from shared.oci.media_types import may_point_at_manifests
 from shared.oci.names import Digest, LoginServer, RepositoryName, TagName
 from shared.registry.acr_attributes import (
     ManifestAttributes,
@@ -23,14 +24,15 @@ from shared.registry.client import RegistryClient
 from shared.registry.credentials import ANONYMOUS, Credential
 from shared.registry.pacing import ACR_BASIC_PACES
 from shared.registry.repository import PAGE_SIZE
-from shared.registry.snapshot import take_snapshot
+from shared.registry.snapshot import read_edges, take_snapshot
 from shared.registry.transport import TransportOptions
 from shared.registry.wire import follow_pages, json_object, next_link
-from shared.retention.snapshot import RepositorySnapshot, TagRecord
+from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
 
 _SOURCE_HEADER: Final = {"X-Meta-Source-Client": "azure/functions"}
 """By which ACR asks its callers to say what they run on (Azure/acr, docs/http-headers.md)."""
 
+NEWEST_PAGE_SIZE: Final = 100
 _FOUND_OR_NOT: Final = frozenset({200, 404})
 _READING: Final = ("metadata_read", "pull")
 
@@ -89,17 +91,37 @@ class AcrClient(RegistryClient):
         """
         return self._listed(name, "tags", lambda items: read_tags(items, registry=self.login_server))
 
-    def list_manifest_records(self, name: RepositoryName) -> Iterator[ManifestAttributes]:
-        """Yield the manifests, by digest, each with the tags on it.
+    def list_manifest_records(
+        self, name: RepositoryName, *, newest_first: bool = False
+    ) -> Iterator[ManifestAttributes]:
+        """Yield the manifests, each with the tags on it, by digest or else the latest update first.
 
         :raises NotFound: when the repository does not exist.
         """
         return self._listed(
-            name, "manifests", lambda items: read_manifests(items, registry=self.login_server)
+            name,
+            "manifests",
+            lambda items: read_manifests(items, registry=self.login_server),
+            query=f"n={NEWEST_PAGE_SIZE}&orderby=timedesc" if newest_first else f"n={PAGE_SIZE}",
         )
 
+    def read_edges(self, name: RepositoryName, record: ManifestRecord) -> Edges:
+        """Return what the body of one manifest points at.
+
+        :raises InvalidManifest: when the body cannot be understood.
+        :raises RegistryError: when it cannot be read.
+        """
+        if not may_point_at_manifests(record.media_type):
+            return Edges()
+        return read_edges(self.repository(name), record)
+
     def _listed[Item](
-        self, name: RepositoryName, kind: str, read: Callable[[list[Any]], Iterator[Item]]
+        self,
+        name: RepositoryName,
+        kind: str,
+        read: Callable[[list[Any]], Iterator[Item]],
+        *,
+        query: str = f"n={PAGE_SIZE}",
     ) -> Iterator[Item]:
         def fetch(url: str) -> tuple[Iterator[Item], str | None]:
             response = self._transport.request("GET", url)
@@ -108,7 +130,7 @@ class AcrClient(RegistryClient):
                 raise ProtocolViolation(f"{kind} is not a list", registry=self.login_server)
             return read(items), next_link(response)
 
-        first = self._transport.url(f"{_place(name)}/_{kind}?n={PAGE_SIZE}")
+        first = self._transport.url(f"{_place(name)}/_{kind}?{query}")
         pages = follow_pages(first, fetch, registry=self.login_server, home=self._transport.home)
         return (item for page in pages for item in page)
 

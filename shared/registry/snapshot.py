@@ -188,8 +188,7 @@ class _Reading:
 
     def _read_body(self, record: ManifestRecord) -> _Body:
         try:
-            fetched = self._repository.fetch_manifest(record.digest)
-            manifest = parse_manifest(fetched.content, fetched.descriptor.media_type or record.media_type)
+            return read_edges(self._repository, record)
         except NotFound as error:
             gone = self._source.manifest_attributes(self._name, record.digest) is None
             return _Unreadable(str(error), gone=gone)
@@ -199,8 +198,16 @@ class _Reading:
             if error.temporary or isinstance(error, AuthenticationFailed):
                 raise
             return _Unreadable(str(error))
-        children = (
-            tuple(child.digest for child in manifest.manifests) if isinstance(manifest, ImageIndex) else ()
-        )
-        subject = None if manifest.subject is None else manifest.subject.digest
-        return Edges(children, subject) if children or subject else _NOTHING
+
+
+def read_edges(repository: RepositoryClient, record: ManifestRecord) -> Edges:
+    """Return what the manifest's body points at.
+
+    :raises InvalidManifest: when the body cannot be understood.
+    :raises RegistryError: when it cannot be read.
+    """
+    fetched = repository.fetch_manifest(record.digest)
+    manifest = parse_manifest(fetched.content, fetched.descriptor.media_type or record.media_type)
+    children = tuple(child.digest for child in manifest.manifests) if isinstance(manifest, ImageIndex) else ()
+    subject = None if manifest.subject is None else manifest.subject.digest
+    return Edges(children, subject) if children or subject else _NOTHING

@@ -1,0 +1,1 @@
+"""The jobs: the only place where decisions meet I/O. One function per trigger, called by the doors."""

@@ -1,0 +1,234 @@
+"""Carrying a plan out: every action looks once more before it acts, and is recorded when it is done.
+
+A plan is old when it is applied, by seconds or by hours. So each tag must still be where the plan saw
+it, each manifest must still have no tag, no lock and nothing new that points at it, and whatever held it
+must really be gone. Otherwise it stays, and the outcome says why.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from shared.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    NotFound,
+    OperationDisallowed,
+    RateLimited,
+    StewardError,
+)
+from shared.jobs.arrivals import Arrivals
+from shared.oci.names import Digest, TagName
+from shared.registry.acr import AcrClient
+from shared.retention.plan import DeleteManifest, RepositoryPlan, Untag
+from shared.retention.report import Action, Outcome, Result
+
+_GONE: Final = frozenset({"done", "already_gone"})
+_FLUSH_SECONDS: Final = 1.0
+_FLUSH_LINES: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Why an application stopped before its end, and how long to wait, in seconds, before it goes on."""
+
+    reason: str
+    delay: float = 0.0
+
+
+class _Found(NamedTuple):
+    result: Result
+    detail: str = ""
+
+
+class PlanApplication:
+    """One plan being applied to one repository.
+
+    ``record`` gets outcomes in batches, at least once a second while actions finish. ``earlier`` are
+    outcomes of an invocation that did not come to the end; their actions are not repeated.
+    """
+
+    def __init__(
+        self,
+        plan: RepositoryPlan,
+        acr: AcrClient,
+        *,
+        record: Callable[[Sequence[Outcome]], None],
+        earlier: Iterable[Outcome],
+        clock: Callable[[], datetime],
+        deadline: datetime,
+        threads: int,
+    ) -> None:
+        self._plan = plan
+        self._acr = acr
+        self._record = record
+        self._clock = clock
+        self._deadline = deadline
+        self._threads = threads
+        self._results: dict[str, Result] = {}
+        self._pause: Pause | None = None
+        self._denied: str | None = None
+        self._arrivals = Arrivals(acr, plan)
+        for outcome in earlier:
+            self._results[outcome.target] = outcome.result
+
+    def run(self) -> Pause | None:
+        """Apply what is left of the plan; ``None`` when nothing is left, else why it stopped.
+
+        Tags first; then manifests in waves, whatever holds something in an earlier wave than what it
+        holds; then tags that are bound to a subject, so that no image loses its signature's tag unless the
+        image itself is gone.
+        """
+        bound = {untag.tag for untag in self._plan.untag if untag.subject is not None}
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="apply") as pool:
+            self._each(pool, [untag for untag in self._plan.untag if untag.tag not in bound], self._untag)
+            for wave in _waves(self._plan.delete):
+                self._each(pool, self._bound_to(wave), self._untag_bound)
+                self._each(pool, wave, self._delete)
+            self._each(pool, [untag for untag in self._plan.untag if untag.tag in bound], self._untag_bound)
+        return self._pause
+
+    def _bound_to(self, wave: Sequence[DeleteManifest]) -> list[Untag]:
+        digests = {deletion.digest for deletion in wave}
+        return [untag for untag in self._plan.untag if untag.subject is not None and untag.digest in digests]
+
+    def _each[Planned: (Untag, DeleteManifest)](
+        self, pool: ThreadPoolExecutor, actions: Iterable[Planned], act: Callable[[Planned], Outcome | None]
+    ) -> None:
+        """Run the action for each that has no outcome yet, as many at a time as there are threads."""
+        pending: set[Future[Outcome | None]] = set()
+        left = (action for action in actions if _name(action) not in self._results)
+        batch = _Batch(self._record)
+        try:
+            for action in left:
+                if self._stopped():
+                    break
+                pending.add(pool.submit(act, action))
+                if len(pending) >= 2 * self._threads:
+                    pending = self._collect(pending, batch)
+            while pending:
+                pending = self._collect(pending, batch)
+        finally:
+            batch.flush()
+
+    def _collect(self, pending: set[Future[Outcome | None]], batch: "_Batch") -> set[Future[Outcome | None]]:
+        done, left = wait(pending, timeout=_FLUSH_SECONDS, return_when=FIRST_COMPLETED)
+        for future in done:
+            outcome = future.result()
+            if outcome is not None:
+                self._results[outcome.target] = outcome.result
+                batch.add(outcome)
+        batch.flush_if_due()
+        return left
+
+    def _stopped(self) -> bool:
+        if self._pause is None and self._clock() >= self._deadline:
+            self._pause = Pause(reason="the invocation's time is used up")
+        return self._pause is not None
+
+    def _untag(self, untag: Untag) -> Outcome | None:
+        return self._outcome("untag", untag.tag, lambda: self._untag_now(untag))
+
+    def _untag_bound(self, untag: Untag) -> Outcome | None:
+        if untag.subject is not None and self._results.get(untag.subject, "done") not in _GONE:
+            return self._outcome(
+                "untag", untag.tag, lambda: _Found("reachable", f"its subject {untag.subject} stayed")
+            )
+        return self._untag(untag)
+
+    def _untag_now(self, untag: Untag) -> _Found:
+        now = self._acr.tag_attributes(self._plan.repository, untag.tag)
+        if now is None:
+            return _Found("already_gone")
+        if now.digest != untag.digest:
+            return _Found("moved", f"points at {now.digest} since the plan")
+        if now.locked:
+            return _Found("locked")
+        return _Found("done" if self._acr.untag(self._plan.repository, untag.tag) else "already_gone")
+
+    def _delete(self, deletion: DeleteManifest) -> Outcome | None:
+        return self._outcome("delete", deletion.digest, lambda: self._delete_now(deletion))
+
+    def _delete_now(self, deletion: DeleteManifest) -> _Found:
+        for holder in deletion.held_by:
+            if self._results.get(holder, "failed") not in _GONE:
+                return _Found("reachable", f"held by {holder}, which stayed")
+        newcomer = self._arrivals.holder_of(deletion.digest)
+        if newcomer is not None:
+            return _Found("reachable", f"{newcomer} points at it since the plan")
+        now = self._acr.manifest_attributes(self._plan.repository, deletion.digest)
+        if now is None:
+            return _Found("already_gone")
+        if now.tags:
+            return _Found("retagged", f"has the tag {now.tags[0]}")
+        if now.record.locked:
+            return _Found("locked")
+        deleted = self._acr.delete_manifest(self._plan.repository, deletion.digest)
+        return _Found("done" if deleted else "already_gone")
+
+    def _outcome(self, action: Action, target: TagName | Digest, act: Callable[[], _Found]) -> Outcome | None:
+        """Turn whatever happens into an outcome; ``None`` leaves the action for the next invocation."""
+        if self._pause is not None:
+            return None
+        if self._denied is not None:
+            found = _Found("skipped", self._denied)
+        else:
+            try:
+                found = act()
+            except RateLimited as error:
+                self._pause = Pause(reason=str(error), delay=error.retry_after or 60.0)
+                return None
+            except OperationDisallowed as error:
+                found = _Found("locked", str(error))
+            except NotFound:
+                found = _Found("already_gone")
+            except (AccessDenied, AuthenticationFailed) as error:
+                self._denied = f"not tried, since the registry refuses: {error}"
+                found = _Found("failed", str(error))
+            except StewardError as error:
+                found = _Found("failed", str(error))
+        return Outcome(
+            action=action, target=target, result=found.result, detail=found.detail, at=self._clock()
+        )
+
+
+class _Batch:
+    """Outcomes on their way to storage."""
+
+    def __init__(self, record: Callable[[Sequence[Outcome]], None]) -> None:
+        self._record = record
+        self._waiting: list[Outcome] = []
+        self._flushed = time.monotonic()
+
+    def add(self, outcome: Outcome) -> None:
+        self._waiting.append(outcome)
+
+    def flush_if_due(self) -> None:
+        if len(self._waiting) >= _FLUSH_LINES or time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._record(self._waiting)
+            self._waiting = []
+        self._flushed = time.monotonic()
+
+
+def _name(action: Untag | DeleteManifest) -> str:
+    return action.tag if isinstance(action, Untag) else action.digest
+
+
+def _waves(deletions: Sequence[DeleteManifest]) -> Iterator[list[DeleteManifest]]:
+    """Yield the deletions in groups, so that every holder is in an earlier group than what it holds."""
+    level: dict[Digest, int] = {}
+    waves: Mapping[int, list[DeleteManifest]] = defaultdict(list)
+    for deletion in deletions:
+        depth = 1 + max((level.get(holder, -1) for holder in deletion.held_by), default=-1)
+        level[deletion.digest] = depth
+        waves[depth].append(deletion)
+    for depth in sorted(waves):
+        yield waves[depth]

@@ -1,0 +1,185 @@
+"""One repository of a run: planned by one message, and by a later one cleaned as planned."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.errors import InvalidMessage, NotFound, StewardError
+from shared.jobs.applying import Pause, PlanApplication
+from shared.jobs.runs import Run, advance, read_run
+from shared.jobs.services import Services
+from shared.messages import ApplyPlan, PlanRepository, parse_message
+from shared.render import plan_from_json, plan_to_json, report_to_json
+from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
+from shared.retention.report import Outcome, RepositoryReport
+from shared.storage.runs import Part
+
+_LONGEST_APPLICATION: Final = 200
+"""How many invocations may work on one plan; at 20 minutes each, no honest plan needs more."""
+
+_FRESH: Final = timedelta(hours=24)
+"""A plan older than this is not carried out: policy and registry may have changed since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one message came to."""
+
+    part: Part
+    step: str
+    detail: str = ""
+
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of a structured log line."""
+        return {
+            "run": self.part.run,
+            "registry": self.part.registry,
+            "repository": self.part.repository,
+            "step": self.step,
+            "detail": self.detail,
+        }
+
+
+def clean(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> Step:
+    """Carry out one message.
+
+    Errors that another try may cure are raised, so that the queue delivers again; all others are
+    recorded as the repository's report, and the run goes on without it.
+
+    :raises InvalidMessage: when the body is no message of ours, or of a run that was never opened.
+    :raises StewardError: of a temporary kind.
+    """
+    message = parse_message(body)
+    if not isinstance(message, PlanRepository | ApplyPlan):
+        raise InvalidMessage(f"kind: {message.kind!r} does not belong in the cleanup queue")
+    run = read_run(services, message.run)
+    if run is None:
+        raise InvalidMessage(f"run: {message.run!r} was never opened")
+    part = run.part(message.registry, message.repository)
+    if services.runs.read_report(part) is not None:
+        advance(services, run)
+        return Step(part=part, step="finished before")
+    try:
+        if isinstance(message, PlanRepository):
+            step = _plan(services, run, part, clock)
+        else:
+            step = _apply(services, run, part, message, clock)
+    except StewardError as error:
+        if error.temporary:
+            raise
+        _fail(services, part, str(error), clock())
+        step = Step(part=part, step="failed", detail=str(error))
+    advance(services, run)
+    return step
+
+
+def record_failed_repository(
+    services: Services, message: PlanRepository | ApplyPlan, reason: str, *, now: datetime
+) -> None:
+    """Finish a repository as failed, unless it has a report, and let its run go on without it."""
+    run = read_run(services, message.run)
+    if run is None:
+        return
+    part = run.part(message.registry, message.repository)
+    if services.runs.read_report(part) is None:
+        _fail(services, part, reason, now)
+    advance(services, run)
+
+
+def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime]) -> Step:
+    if services.runs.read_plan(part) is not None:
+        return Step(part=part, step="planned before")
+    started = clock()
+    policy = services.policy.current()
+    retention = policy.retention.on_push() if run.kind == "push" else policy.retention
+    acr = services.registries.acr(part.registry)
+    try:
+        snapshot = acr.snapshot(part.repository)
+    except NotFound:
+        _fail(services, part, "the repository does not exist any more", started)
+        return Step(part=part, step="gone")
+    plan = check_limits(plan_repository(snapshot, retention, now=started), retention.limits)
+    services.runs.save_plan(part, plan_to_json(plan), plan.counts)
+    if run.mode == "plan" or plan.refused is not None or plan.is_empty:
+        _finish(services, run, part, plan, (), started=started, finished=clock())
+    return Step(part=part, step="planned", detail="" if plan.refused is None else str(plan.refused))
+
+
+def _apply(
+    services: Services, run: Run, part: Part, message: ApplyPlan, clock: Callable[[], datetime]
+) -> Step:
+    document = services.runs.read_plan(part)
+    if document is None:
+        raise InvalidMessage(f"run {run.name} has no plan for {part.registry}/{part.repository}")
+    plan = plan_from_json(document)
+    now = clock()
+    if run.mode != "apply" or services.settings.cleanup_mode != "apply":
+        return Step(part=part, step="left alone", detail="deleting is not switched on")
+    if plan.refused is not None:
+        return Step(part=part, step="left alone", detail=str(plan.refused))
+    if now - plan.at > _FRESH or message.continuation > _LONGEST_APPLICATION:
+        _fail(services, part, f"the plan of {plan.at:%Y-%m-%d %H:%M} UTC is too old to carry out", now)
+        return Step(part=part, step="failed", detail="too old")
+    log = services.runs.outcomes(part)
+    earlier = [Outcome.from_json(line) for line in log.read()]
+    outcomes = list(earlier)
+
+    def record(batch: Sequence[Outcome]) -> None:
+        log.append(outcome.to_json() for outcome in batch)
+        outcomes.extend(batch)
+
+    pause = PlanApplication(
+        plan,
+        services.registries.acr(part.registry),
+        record=record,
+        earlier=earlier,
+        clock=clock,
+        deadline=now + timedelta(seconds=services.settings.invocation_seconds),
+        threads=services.settings.registry_threads,
+    ).run()
+    if pause is not None:
+        return _continue(services, part, message, pause)
+    _finish(services, run, part, plan, outcomes, started=plan.at, finished=clock())
+    return Step(part=part, step="applied", detail=f"{len(outcomes)} actions")
+
+
+def _continue(services: Services, part: Part, message: ApplyPlan, pause: Pause) -> Step:
+    services.cleanup_queue.send(
+        ApplyPlan(
+            run=message.run,
+            registry=message.registry,
+            repository=message.repository,
+            continuation=message.continuation + 1,
+        ),
+        delay=pause.delay,
+    )
+    return Step(part=part, step="paused", detail=pause.reason)
+
+
+def _finish(
+    services: Services,
+    run: Run,
+    part: Part,
+    plan: RepositoryPlan,
+    outcomes: Sequence[Outcome],
+    *,
+    started: datetime,
+    finished: datetime,
+) -> None:
+    unique = {(outcome.action, outcome.target): outcome for outcome in outcomes}
+    report = RepositoryReport(
+        plan=plan, mode=run.mode, started=started, finished=finished, outcomes=tuple(unique.values())
+    )
+    services.runs.save_report(part, report_to_json(report), report.counts)
+
+
+def _fail(services: Services, part: Part, reason: str, now: datetime) -> None:
+    """Finish the repository without success; its plan and outcomes, if there are any, stay as they are."""
+    document = {
+        "failed": reason,
+        "finished": now.isoformat(),
+        "plan": services.runs.read_plan(part),
+        "outcomes": list(services.runs.outcomes(part).read()),
+    }
+    services.runs.save_report(part, document, {"failures": 1})

@@ -1,0 +1,102 @@
+"""A registry event comes in; work for the queues comes out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from shared.errors import InvalidEvent
+from shared.jobs.runs import open_push_cleanup, replication_run
+from shared.jobs.services import Services
+from shared.messages import ReplicateTag
+from shared.oci.names import LoginServer, Reference
+from shared.replication.events import RegistryEvent, parse_registry_events
+from shared.replication.routes import route_push
+
+PUSH: Final = "push"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedEvent:
+    """What one event led to."""
+
+    event: RegistryEvent
+    login_server: LoginServer
+    targets: tuple[Reference, ...]
+    cleanup: str | None
+
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of a structured log line."""
+        return {
+            "event_id": self.event.id,
+            "kind": self.event.kind,
+            "registry": self.login_server,
+            "repository": self.event.repository,
+            "tag": self.event.tag,
+            "digest": self.event.digest,
+            "targets": [str(target) for target in self.targets],
+            "cleanup": self.cleanup,
+        }
+
+
+def receive_events(services: Services, body: bytes | dict[str, Any], *, now: datetime) -> list[ReceivedEvent]:
+    """Queue what the events ask for, and return what that was, one item per event.
+
+    A push of a tag queues one message per target of each route that takes it, and a cleanup of the
+    repository where a rule is marked ``on_push``. Child manifests are pushed without a tag, and deletes
+    change nothing that has to be copied: both lead to nothing. The same event twice leads to the same
+    work twice, which does nothing the second time.
+
+    :raises InvalidEvent: when the body cannot be understood, or comes from a registry that no setting names.
+    :raises StorageError: when the work could not be queued; the event must be delivered again.
+    """
+    return [_receive(services, event, now) for event in parse_registry_events(body)]
+
+
+def _receive(services: Services, event: RegistryEvent, now: datetime) -> ReceivedEvent:
+    login_server = _login_server(services, event)
+    targets: list[Reference] = []
+    cleanup: str | None = None
+    if event.kind == PUSH and event.tag is not None:
+        policy = services.policy.current()
+        source = Reference(registry=login_server, repository=event.repository, tag=event.tag)
+        for routed in route_push(source, policy.replication):
+            services.replication_queue.send(
+                ReplicateTag(
+                    run=replication_run(now),
+                    route=routed.route,
+                    source=source,
+                    target=routed.target,
+                    digest=event.digest,
+                )
+            )
+            targets.append(routed.target)
+        cleanup = open_push_cleanup(services, policy, source, now=now)
+    return ReceivedEvent(event=event, login_server=login_server, targets=tuple(targets), cleanup=cleanup)
+
+
+def _login_server(services: Services, event: RegistryEvent) -> LoginServer:
+    """Return the configured registry that the event is about.
+
+    The event's own host decides where it has one. Charts and connected registries send none; then the
+    resource's name must be the first label of exactly one login server, or come before its dash in one
+    with a domain name label (``name-hash.azurecr.io``).
+    """
+    configured = services.settings.login_servers
+    if event.login_server is not None:
+        if event.login_server in configured:
+            return event.login_server
+        raise InvalidEvent(
+            f"event {event.id}: request.host: {event.login_server} is not in ACR_LOGIN_SERVERS"
+        )
+    name = event.registry_name.lower()
+    found = [
+        server
+        for server in configured
+        if (label := server.partition(".")[0]) == name or label.startswith(f"{name}-")
+    ]
+    if len(found) != 1:
+        raise InvalidEvent(
+            f"event {event.id}: topic: registry {event.registry_name!r} is "
+            f"{'named by several login servers' if found else 'not'} in ACR_LOGIN_SERVERS"
+        )
+    return found[0]

@@ -1,0 +1,170 @@
+"""Runs: how they are named and opened, and how they move from planning to applying.
+
+A run is a list of repositories. Each is planned by its own message. When all are planned, or failed, the
+limits of the whole run are checked, once, and the plans are applied by one message each. The last
+message to finish takes the step; a second one taking it again sends messages that find nothing to do.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from shared.jobs.services import Services
+from shared.messages import ApplyPlan, PlanRepository
+from shared.oci.names import LoginServer, Reference, RepositoryName, parse_login_server, parse_repository
+from shared.policy import Policy
+from shared.retention.limits import check_run_limits
+from shared.settings import CleanupMode
+from shared.storage.runs import Document, Part
+
+type RunKind = Literal["night", "push", "reconciliation"]
+
+PUSH_WINDOW: Final = 300
+"""Pushes to one repository within so many seconds lead to one cleanup, after the window closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How a run was opened: what it covers, in which mode, and what could not be listed.
+
+    ``queued`` counts the tags that a reconciliation found missing or different.
+    """
+
+    name: str
+    kind: RunKind
+    started: datetime
+    mode: CleanupMode
+    policy_digest: str
+    repositories: tuple[tuple[LoginServer, RepositoryName], ...]
+    problems: tuple[str, ...] = ()
+    queued: int = 0
+
+    def to_json(self) -> Document:
+        """Return the stored form."""
+        return {
+            "run": self.name,
+            "kind": self.kind,
+            "started": self.started.isoformat(),
+            "mode": self.mode,
+            "policy_digest": self.policy_digest,
+            "repositories": [
+                {"registry": registry, "repository": repository} for registry, repository in self.repositories
+            ],
+            "problems": list(self.problems),
+            "queued": self.queued,
+        }
+
+    @classmethod
+    def from_json(cls, document: Document) -> "Run":
+        """Return the run that :meth:`to_json` wrote."""
+        return cls(
+            name=document["run"],
+            kind=document["kind"],
+            started=datetime.fromisoformat(document["started"]),
+            mode=document["mode"],
+            policy_digest=document["policy_digest"],
+            repositories=tuple(
+                (parse_login_server(entry["registry"]), parse_repository(entry["repository"]))
+                for entry in document["repositories"]
+            ),
+            problems=tuple(document["problems"]),
+            queued=document["queued"],
+        )
+
+    def part(self, registry: LoginServer, repository: RepositoryName) -> Part:
+        """Return one repository's share of this run."""
+        return Part(run=self.name, registry=registry, repository=repository)
+
+    def log_fields(self) -> dict[str, object]:
+        """Return the fields of a structured log line."""
+        return {
+            "run": self.name,
+            "mode": self.mode,
+            "repositories": len(self.repositories),
+            "problems": list(self.problems),
+            "queued": self.queued,
+        }
+
+
+def run_name(kind: RunKind, now: datetime) -> str:
+    """Return the name of a run opened now; names of one kind sort by time."""
+    return f"{kind}-{now.astimezone(UTC):%Y%m%dt%H%M%S%fz}"
+
+
+def replication_run(now: datetime) -> str:
+    """Return the run that collects what pushes replicated on this day (UTC)."""
+    return f"pushes-{now.astimezone(UTC):%Y%m%d}"
+
+
+def read_run(services: Services, name: str) -> Run | None:
+    """Return how the run was opened, ``None`` when it never was."""
+    document = services.runs.read_run(name)
+    return None if document is None else Run.from_json(document)
+
+
+def open_run(services: Services, run: Run, *, delay: float = 0.0) -> bool:
+    """Save the run and queue its repositories; ``False`` when a run of that name was opened before."""
+    if not services.runs.open_run(run.name, run.to_json()):
+        return False
+    for registry, repository in run.repositories:
+        services.cleanup_queue.send(
+            PlanRepository(run=run.name, registry=registry, repository=repository), delay=delay
+        )
+    return True
+
+
+def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, now: datetime) -> str | None:
+    """Queue a cleanup of the repository that was pushed to, where a rule asks for it.
+
+    The name of the run holds the repository and the time window, so that any number of pushes, and any
+    number of app instances, open it once; the message waits until the window has closed.
+
+    :returns: the run's name, ``None`` when no rule is marked ``on_push`` for the repository.
+    """
+    if not policy.retention.on_push().covers(source.registry, source.repository):
+        return None
+    window = int(now.timestamp()) // PUSH_WINDOW
+    opened = datetime.fromtimestamp(window * PUSH_WINDOW, UTC)
+    place = hashlib.sha256(f"{source.registry}/{source.repository}".encode()).hexdigest()[:16]
+    run = Run(
+        name=f"push-{opened:%Y%m%dt%H%M%Sz}-{place}",
+        kind="push",
+        started=now,
+        mode=services.settings.cleanup_mode,
+        policy_digest=policy.digest,
+        repositories=((source.registry, source.repository),),
+    )
+    open_run(services, run, delay=(window + 1) * PUSH_WINDOW - now.timestamp())
+    return run.name
+
+
+def advance(services: Services, run: Run) -> None:
+    """When every repository is planned or failed, check the run's limits and queue the plans.
+
+    Does nothing in plan mode, before that moment, and after it.
+    """
+    if (
+        run.mode != "apply"
+        or services.settings.cleanup_mode != "apply"
+        or services.runs.read_applying(run.name) is not None
+    ):
+        return
+    counts = {
+        (found.registry, found.repository): found.counts for found in services.runs.list_plans(run.name)
+    }
+    finished = {(found.registry, found.repository) for found in services.runs.list_reports(run.name)}
+    if any(part not in counts and part not in finished for part in run.repositories):
+        return
+    limits = services.policy.current().retention.limits.run
+    refusal = check_run_limits(list(counts.values()), limits)
+    if refusal is None:
+        pending = [part for part in run.repositories if part in counts and part not in finished]
+        _queue_plans(services, run, pending)
+    services.runs.mark_applying(run.name, {"refused": None if refusal is None else refusal.to_json()})
+
+
+def _queue_plans(services: Services, run: Run, parts: Sequence[tuple[LoginServer, RepositoryName]]) -> None:
+    for registry, repository in parts:
+        services.cleanup_queue.send(ApplyPlan(run=run.name, registry=registry, repository=repository))

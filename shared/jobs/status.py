@@ -1,0 +1,108 @@
+"""What runs did, and whether the app is ready: read from storage, for people and monitors."""
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from shared.errors import StewardError
+from shared.jobs.runs import Run, read_run
+from shared.jobs.services import Services
+from shared.oci.names import LoginServer, RepositoryName
+from shared.storage.runs import Part
+
+
+def list_runs(services: Services, *, limit: int) -> list[str]:
+    """Return the names of the newest runs, newest first."""
+    names = list(services.runs.list_runs())
+    return sorted(names, key=lambda name: name.partition("-")[2], reverse=True)[:limit]
+
+
+def run_summary(services: Services, name: str) -> dict[str, Any] | None:
+    """Return how far a run is and what it did so far; ``None`` when there is no such run.
+
+    ``state`` is ``planning``, ``applying``, ``refused`` or ``finished``; ``missing`` names the
+    repositories without a report.
+    """
+    run = read_run(services, name)
+    if run is None:
+        return _replication_only(services, name)
+    planned = list(services.runs.list_plans(name))
+    reported = list(services.runs.list_reports(name))
+    finished = {(found.registry, found.repository) for found in reported}
+    applying = services.runs.read_applying(name) if run.mode == "apply" else None
+    refused = None if applying is None else applying["refused"]
+    missing = [part for part in run.repositories if part not in finished]
+    totals: Counter[str] = Counter()
+    for found in reported:
+        totals.update(found.counts)
+    planned_totals: Counter[str] = Counter()
+    for found in planned:
+        planned_totals.update(found.counts)
+    return {
+        **run.to_json(),
+        "state": _state(
+            run, refused=refused is not None, missing=bool(missing), applying=applying is not None
+        ),
+        "refused": refused,
+        "planned": dict(planned_totals),
+        "done": dict(totals),
+        "missing": [{"registry": registry, "repository": repository} for registry, repository in missing],
+    }
+
+
+def _state(run: Run, *, refused: bool, missing: bool, applying: bool) -> str:
+    if refused:
+        return "refused"
+    if not missing:
+        return "finished"
+    return "applying" if run.mode == "apply" and applying else "planning"
+
+
+def _replication_only(services: Services, name: str) -> dict[str, Any] | None:
+    """Sum up a day of replicated pushes, which nobody opens: it is there when something was recorded."""
+    outcomes = list(services.runs.replications(name).read())
+    if not outcomes:
+        return None
+    return {
+        "run": name,
+        "kind": "pushes",
+        "done": dict(Counter(str(outcome["result"]) for outcome in outcomes)),
+    }
+
+
+def replications(services: Services, name: str, *, limit: int) -> list[dict[str, Any]]:
+    """Return the outcomes of replicated tags that the run recorded, oldest first."""
+    return list(islice(services.runs.replications(name).read(), limit))
+
+
+def repository_report(
+    services: Services, run: str, registry: LoginServer, repository: RepositoryName
+) -> dict[str, Any] | None:
+    """Return the report of one repository; while it is not finished, its plan and the outcomes so far."""
+    part = Part(run=run, registry=registry, repository=repository)
+    report = services.runs.read_report(part)
+    if report is not None:
+        return report
+    plan = services.runs.read_plan(part)
+    if plan is None:
+        return None
+    return {"finished": None, "plan": plan, "outcomes": list(services.runs.outcomes(part).read())}
+
+
+def readiness(services: Services) -> dict[str, str | None]:
+    """Return one line per dependency: its name, and ``None`` or what is wrong with it."""
+    checks: dict[str, Callable[[], object]] = {
+        "policy": services.policy.current,
+        "storage": lambda: services.runs.read_run("readiness"),
+        "queues": services.cleanup_queue.length,
+    }
+    found: dict[str, str | None] = {}
+    for name, check in checks.items():
+        try:
+            check()
+        except StewardError as error:
+            found[name] = str(error)
+        else:
+            found[name] = None
+    return found
