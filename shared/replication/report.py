@@ -1,0 +1,40 @@
+"""What became of one tag that was to be replicated."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from shared.oci.names import Digest, Reference
+
+type ReplicationResult = Literal["copied", "up_to_date", "superseded", "gone", "failed"]
+"""``superseded``: the source tag moved on while it was copied, and a later message copies it. ``gone``: the
+source tag does not exist any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicationOutcome:
+    """One message's outcome; ``digest`` is what the target tag holds now, where that is known."""
+
+    route: str
+    source: Reference
+    target: Reference
+    result: ReplicationResult
+    at: datetime
+    digest: Digest | None = None
+    bytes_copied: int = 0
+    seconds: float = 0.0
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored form."""
+        return {
+            "route": self.route,
+            "source": str(self.source),
+            "target": str(self.target),
+            "result": self.result,
+            "at": self.at.isoformat(),
+            "digest": self.digest,
+            "bytes_copied": self.bytes_copied,
+            "seconds": round(self.seconds, 3),
+            "detail": self.detail,
+        }
