@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from shared.errors import InvalidName, ProtocolViolation
-from shared.oci.names import Digest, RepositoryName, TagName, parse_digest, parse_tag
+from shared.oci.names import RepositoryName, TagName, parse_digest, parse_tag
 from shared.retention.snapshot import ManifestRecord, TagRecord
 
 _is_sha256: Final = re.compile(r"sha256:[a-f0-9]{64}").fullmatch
+_from_iso: Final = datetime.fromisoformat
 
 
 class RepositoryAttributes(NamedTuple):
@@ -47,9 +48,17 @@ def read_tags(items: list[Any], *, registry: str) -> Iterator[TagRecord]:
     item: Any = None
     try:
         for item in items:
-            created, updated = _times(item)
+            digest = item["digest"]
+            first = item["createdTime"]
+            last = item.get("lastUpdateTime") or first
+            created = read_time(first)
+            attributes = item.get("changeableAttributes")
             yield TagRecord(
-                parse_tag(item["name"]), _digest(item["digest"]), created, updated, _is_locked(item)
+                parse_tag(item["name"]),
+                digest if _is_sha256(digest) else parse_digest(digest),
+                created,
+                created if last == first else read_time(last),
+                attributes is not None and _is_locked(attributes),
             )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable("tag", item, error, registry) from error
@@ -63,16 +72,20 @@ def read_manifests(items: list[Any], *, registry: str) -> Iterator[ManifestAttri
     item: Any = None
     try:
         for item in items:
-            created, updated = _times(item)
+            digest = item["digest"]
+            first = item["createdTime"]
+            last = item.get("lastUpdateTime") or first
+            created = read_time(first)
+            attributes = item.get("changeableAttributes")
             tags = item.get("tags")
             yield ManifestAttributes(
                 ManifestRecord(
-                    _digest(item["digest"]),
+                    digest if _is_sha256(digest) else parse_digest(digest),
                     item.get("mediaType") or None,
                     created,
-                    updated,
+                    created if last == first else read_time(last),
                     item.get("imageSize") or 0,
-                    _is_locked(item),
+                    attributes is not None and _is_locked(attributes),
                 ),
                 tuple(map(parse_tag, tags)) if tags else (),
             )
@@ -80,29 +93,14 @@ def read_manifests(items: list[Any], *, registry: str) -> Iterator[ManifestAttri
         raise _unreadable("manifest", item, error, registry) from error
 
 
-def _digest(text: str) -> Digest:
-    return Digest(text) if _is_sha256(text) else parse_digest(text)
-
-
-def _times(item: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """Return when the item was created and last updated; seven digits of a second become six."""
-    first = item["createdTime"]
-    last = item.get("lastUpdateTime") or first
-    created = read_time(first)
-    return created, created if last == first else read_time(last)
-
-
 def read_time(text: str) -> datetime:
-    """Return the moment, aware; one without a zone is UTC."""
-    moment = datetime.fromisoformat(text)
+    """Return the moment, aware; one without a zone is UTC, and seven digits of a second become six."""
+    moment = _from_iso(text)
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
-def _is_locked(item: Mapping[str, Any]) -> bool:
-    attributes = item.get("changeableAttributes")
-    return attributes is not None and (
-        attributes.get("deleteEnabled") is False or attributes.get("writeEnabled") is False
-    )
+def _is_locked(attributes: Mapping[str, Any]) -> bool:
+    return attributes.get("deleteEnabled") is False or attributes.get("writeEnabled") is False
 
 
 def _unreadable(kind: str, item: object, error: Exception, registry: str) -> ProtocolViolation:

@@ -14,8 +14,9 @@ from shared.errors import CopyFailed, NotFound, RegistryUnavailable
 from shared.oci.manifest import Descriptor
 from shared.oci.names import Digest, RepositoryName, TagName
 from shared.registry.content import ContentSource, ContentTarget
+from shared.registry.copy_plan import Graph
 from shared.registry.copy_report import CopyReport
-from shared.registry.copy_transfer import Graph, Overtaken, Siblings, Transfer, blamed_on
+from shared.registry.copy_transfer import Overtaken, Siblings, Transfer, blamed_on
 
 __all__ = ["CopyReport", "copy_graph"]
 

@@ -5,18 +5,24 @@ Blobs before the manifest that names them, children before their index, each as 
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
-from shared.errors import AccessDenied, CopyFailed, InvalidManifest, ManifestBlobUnknown, Origin, StewardError
-from shared.oci import media_types
-from shared.oci.manifest import Descriptor, ImageIndex, Manifest, parse_manifest, successors
+from shared.errors import (
+    AccessDenied,
+    CopyFailed,
+    DigestMismatch,
+    InvalidManifest,
+    ManifestBlobUnknown,
+    Origin,
+    StewardError,
+)
+from shared.oci.manifest import Descriptor, parse_manifest
 from shared.oci.names import Digest, RepositoryName, TagName
 from shared.registry.content import ContentSource, ContentTarget
+from shared.registry.copy_plan import Graph, Node, Order
 from shared.registry.copy_report import Tally
 
 _MAX_DEPTH: Final = 10
@@ -40,83 +46,16 @@ def blamed_on(origin: Origin, what: str) -> Iterator[None]:
         raise CopyFailed(what, origin=origin, cause=error) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """One manifest to be copied."""
-
-    descriptor: Descriptor
-    content: bytes
-    manifest: Manifest
-    present: bool
-
-    @property
-    def children(self) -> tuple[Descriptor, ...]:
-        """The manifests among the successors; an index may list blobs, too (BuildKit caches do)."""
-        if not isinstance(self.manifest, ImageIndex):
-            return ()
-        return tuple(each for each in self.manifest.manifests if media_types.is_manifest(each.media_type))
-
-    @property
-    def blobs(self) -> tuple[Descriptor, ...]:
-        """The blobs among the successors, but for those that are fetched from elsewhere by their URLs."""
-        held = {each.digest for each in self.children}
-        return tuple(
-            each
-            for each in successors(self.manifest)
-            if each.digest not in held
-            and not each.urls
-            and not media_types.is_not_distributable(each.media_type)
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class Graph:
-    """A root and what has to be copied for it; ``present`` are the manifests that need nothing."""
-
-    root: Node
-    nodes: dict[Digest, Node] = field(default_factory=dict)
-    present: set[Digest] = field(default_factory=set)
-
-    @property
-    def manifests(self) -> tuple[Digest, ...]:
-        """Every manifest of the graph, the root first."""
-        return (
-            self.root.descriptor.digest,
-            *(each for each in self.nodes if each != self.root.descriptor.digest),
-            *self.present,
-        )
-
-
-class _Order:
-    """What waits for what in a graph that is being copied."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._nodes = {digest: node for digest, node in graph.nodes.items() if not node.present}
-        self._waiting: dict[Digest, set[Digest]] = {}
-        self._holders: defaultdict[Digest, list[Digest]] = defaultdict(list)
-        blobs: dict[Digest, Descriptor] = {}
-        for digest, node in self._nodes.items():
-            blobs.update((each.digest, each) for each in node.blobs)
-            needs = {each.digest for each in node.blobs}
-            needs.update(each.digest for each in node.children if each.digest in self._nodes)
-            self._waiting[digest] = needs
-            for need in needs:
-                self._holders[need].append(digest)
-        self.blobs = sorted(blobs.values(), key=lambda blob: blob.size, reverse=True)
-        """Largest first, so that the last one running is a short one."""
-
-    def free(self) -> list[Node]:
-        """Return the manifests that wait for nothing."""
-        return [self._nodes[digest] for digest, needs in self._waiting.items() if not needs]
-
-    def finished(self, digest: Digest) -> list[Node]:
-        """Return the manifests that waited for this last."""
-        released = []
-        for holder in self._holders[digest]:
-            self._waiting[holder].discard(digest)
-            if not self._waiting[holder]:
-                released.append(self._nodes[holder])
-        return released
+def _twice_if_corrupt[Result](read: Callable[[], Result]) -> Result:
+    """Read once more after wrong bytes; the same wrong bytes a second time are no accident."""
+    try:
+        return read()
+    except DigestMismatch:
+        return read()
+    except CopyFailed as error:
+        if not isinstance(error.cause, DigestMismatch):
+            raise
+        return read()
 
 
 class Transfer:
@@ -194,7 +133,7 @@ class Transfer:
 
     def _read(self, descriptor: Descriptor, *, present: bool) -> Node:
         with blamed_on("source", f"{self.source.place}@{descriptor.digest}"):
-            fetched = self.source.fetch_manifest(descriptor.digest)
+            fetched = _twice_if_corrupt(lambda: self.source.fetch_manifest(descriptor.digest))
             manifest = parse_manifest(fetched.content, fetched.descriptor.media_type or descriptor.media_type)
             stated = Descriptor(
                 media_type=manifest.media_type,
@@ -213,7 +152,7 @@ class Transfer:
 
     def move(self, graph: Graph, *, root_too: bool) -> None:
         """Copy everything that is missing, the root itself only if asked to."""
-        order = _Order(graph)
+        order = Order(graph)
         running: dict[Future[None], Digest] = {
             self.pool.submit(self._move_blob, blob): blob.digest for blob in order.blobs
         }
@@ -247,7 +186,7 @@ class Transfer:
                 if sibling is not None and self.target.mount_blob(blob, sibling):
                     self.tally.add("blobs_mounted")
                     return
-            self.target.push_blob(blob, lambda: self._open(blob))
+            _twice_if_corrupt(lambda: self.target.push_blob(blob, lambda: self._open(blob)))
         self._moved.add(blob.digest)
         self.tally.add("blobs_copied")
         self.tally.add("bytes_copied", blob.size)

@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from shared.errors import ProtocolViolation
 from shared.registry.addresses import Origin, is_loopback, origin_of
 from shared.registry.auth import Authenticator, Authorization
-from shared.registry.layers import Boundary, BoundedBodies, Identification, Layer, Logging
+from shared.registry.layers import Boundary, BoundedBodies, Identification, Layer, Logging, SlicedBodies
 from shared.registry.pacing import Paces, Pacing
 from shared.registry.redaction import redact
 from shared.registry.retry import Retry
@@ -48,6 +48,7 @@ class Body(Protocol):
 class TransportOptions:
     """How registries are called; the same for every registry of an app, but for the paces.
 
+    A registry may take ``commit_timeout`` to answer the end of an upload, because it reads all of it again.
     ``threads`` sizes both the thread pools that work on one registry and its connection pool. ``patience``
     is the longest time in seconds that one request spends on waiting before the queue takes over.
     """
@@ -56,6 +57,7 @@ class TransportOptions:
     threads: int = 16
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
+    commit_timeout: float = 300.0
     tries: int = 5
     patience: float = 45.0
     backoff: float = 0.5
@@ -103,6 +105,7 @@ class Transport:
         self.base_url = str(self.home)
         self.options = options
         self._timeout = (options.connect_timeout, options.read_timeout)
+        self._unhurried = (options.connect_timeout, options.commit_timeout)
         reliable = self._reliable_stack()
         self._signing_in = RegistrySession(reliable, options)
         stack: Layer = reliable
@@ -114,7 +117,7 @@ class Transport:
     def _reliable_stack(self) -> Layer:
         options, registry, home = self.options, self.registry, self.home
         pool = HTTPAdapter(pool_connections=8, pool_maxsize=options.threads, max_retries=0, pool_block=False)
-        bounded = BoundedBodies(pool, registry=registry)
+        bounded = BoundedBodies(SlicedBodies(pool), registry=registry)
         logged = Logging(bounded, registry=registry)
         identified = Identification(logged, home=home, user_agent=options.user_agent, headers=options.headers)
         fenced = Boundary(identified, registry=registry, home=home)
@@ -142,10 +145,12 @@ class Transport:
         body: bytes | Body | None = None,
         stream: bool = False,
         expect: frozenset[int] = _OK,
+        unhurried: bool = False,
     ) -> requests.Response:
         """Return the answer to a request, given by path or absolute URL, if its status is expected.
 
-        Only what reads is redirected. A streamed answer is the caller's to close.
+        Only what reads is redirected. A streamed answer is the caller's to close. ``unhurried`` gives the
+        registry the time that the end of an upload takes.
 
         :raises RegistryError: for any other status, and when there is no answer.
         """
@@ -156,7 +161,7 @@ class Transport:
                 headers=dict(headers or {}),
                 data=body,
                 stream=stream,
-                timeout=self._timeout,
+                timeout=self._unhurried if unhurried else self._timeout,
                 allow_redirects=method in {"GET", "HEAD"},
             )
         except requests.RequestException as error:  # what is raised outside the stack: redirects, URLs

@@ -23,6 +23,7 @@ from shared.errors import (
     DigestMismatch,
     NotFound,
     ProtocolViolation,
+    RateLimited,
     RegistryError,
     RegistryUnavailable,
     StewardError,
@@ -47,7 +48,13 @@ _MOUNTED_OR_OPENED: Final = frozenset({201, 202})
 _ACCEPTED: Final = frozenset({201, 202, 204})
 _COMMITTED: Final = frozenset({201, 204})
 _STATUS: Final = frozenset({200, 202, 204})
-_REFUSALS_WORTH_A_FRESH_START: Final = (RegistryUnavailable, AuthenticationFailed, NotFound, ContentRejected)
+_WORTH_A_FRESH_START: Final = (
+    RegistryUnavailable,
+    RateLimited,  # the body was sent piece by piece, so the transport could not send it again
+    AuthenticationFailed,  # the same: the token it was sent with has been replaced meanwhile
+    NotFound,  # the session is gone
+    ContentRejected,  # it may be taken in chunks
+)
 _RANGE: Final = re.compile(r"(?:bytes[ =])?0-(\d+)")
 _BINARY: Final = {"Content-Type": "application/octet-stream"}
 
@@ -123,6 +130,8 @@ class Uploads:
                 self._push(descriptor, open_source, attempts)
             finally:
                 flight.release()
+                with self._guard:
+                    self._flights.pop(descriptor.digest, None)
             return
         with flight:  # another thread is at it; whether it succeeded is for the registry to say
             if not self._exists(descriptor):
@@ -140,14 +149,22 @@ class Uploads:
                         self._commit(session, descriptor, _Sized(checked, descriptor.size))
                     else:
                         self._send_chunks(session, descriptor, checked)
-            except _REFUSALS_WORTH_A_FRESH_START:
+            except _WORTH_A_FRESH_START as error:
                 if self._exists(descriptor):
                     return  # only the answer was lost
                 if attempt == attempts:
                     raise
-                time.sleep(random.uniform(0, self._transport.options.backoff * attempt))  # noqa: S311 - jitter
+                self._pause(error, attempt)
             else:
                 return
+
+    def _pause(self, error: RegistryError, attempt: int) -> None:
+        """Wait before a fresh start, as long as the registry asks, unless that is beyond our patience."""
+        options = self._transport.options
+        stated = error.retry_after if isinstance(error, RateLimited) else None
+        if stated is not None and stated > options.patience:
+            raise error
+        time.sleep((stated or 0.0) + random.uniform(0, options.backoff * attempt))  # noqa: S311 - jitter
 
     def _take(self, descriptor: Descriptor) -> Session | None:
         with self._guard:
@@ -180,7 +197,9 @@ class Uploads:
     def _commit(self, session: Session, descriptor: Descriptor, body: bytes | _Sized) -> None:
         mark = "&" if "?" in session.location else "?"
         url = f"{session.location}{mark}digest={quote(descriptor.digest, safe='')}"
-        response = self._transport.request("PUT", url, headers=_BINARY, body=body, expect=_COMMITTED)
+        response = self._transport.request(
+            "PUT", url, headers=_BINARY, body=body, expect=_COMMITTED, unhurried=True
+        )
         stored = response.headers.get("Docker-Content-Digest")
         if stored is not None and stored != descriptor.digest:
             raise DigestMismatch(
