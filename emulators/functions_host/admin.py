@@ -34,10 +34,6 @@ class AdminApi:
             Route("/admin/functions/{name}", self._guarded(self._run), methods=["POST"]),
         ]
 
-    async def drain(self, seconds: float) -> None:
-        if self._fired:
-            await asyncio.wait(self._fired, timeout=seconds)
-
     def _guarded(
         self, endpoint: Callable[[Request], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:

@@ -3,12 +3,14 @@ import hashlib
 import json
 import logging
 import os
+import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from azure.core.exceptions import AzureError
@@ -60,6 +62,11 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _log_crash(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("a part of the host has crashed", exc_info=error)
+
+
 class FunctionsHost:
     """One app with everything around it: HTTP, queues, timers, Event Grid, admin."""
 
@@ -71,7 +78,6 @@ class FunctionsHost:
         self._tasks: list[asyncio.Task[None]] = []
         self._server: _Server | None = None
         self._executor: Executor | None = None
-        self._admin: AdminApi | None = None
 
     async def start(self) -> dict[str, object]:
         """Load the app, open its triggers, and return the ready line."""
@@ -91,9 +97,10 @@ class FunctionsHost:
         web = self._web(functions, by_trigger, executor)
         port = await self._serve(web)
         for listener in self._queues:
-            self._tasks.append(asyncio.create_task(listener.run()))
+            self._spawn(listener.run())
             executor.on_finished(listener.wake)
-        self._tasks.extend(asyncio.create_task(timer.run()) for timer in self._timers.values())
+        for timer in self._timers.values():
+            self._spawn(timer.run())
         logger.info("hosting %s: %s", configuration.app, names(enabled))
         return self._ready(port, functions)
 
@@ -105,8 +112,11 @@ class FunctionsHost:
         if self._executor is None:
             return 0
         left = await self._executor.drain(grace)
-        for listener in self._queues:
-            await listener.drain(1.0 if left else grace)
+        rest = 1.0 if left else grace
+        await asyncio.gather(
+            *(listener.drain(rest) for listener in self._queues),
+            *(timer.drain(rest) for timer in self._timers.values()),
+        )
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,6 +125,11 @@ class FunctionsHost:
             await self._server.shutdown()
         self._storage.close()
         return left
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_log_crash)
+        self._tasks.append(task)
 
     def _is_disabled(self, function: Function) -> bool:
         setting = self._configuration.settings.get(f"AzureWebJobs.{function.name}.Disabled", "")
@@ -183,7 +198,7 @@ class FunctionsHost:
             executor,
             configuration.keys,
         )
-        self._admin = AdminApi(functions, configuration.keys, self._fire)
+        admin = AdminApi(functions, configuration.keys, self._fire)
 
         async def answer(request: Request) -> Response:
             path = request.url.path.rstrip("/")
@@ -193,7 +208,7 @@ class FunctionsHost:
                 return Response("Azure Functions development host: running", media_type="text/plain")
             return await triggers.answer(request)
 
-        return Starlette(routes=[*self._admin.routes(), Route("/{path:path}", answer, methods=_METHODS)])
+        return Starlette(routes=[*admin.routes(), Route("/{path:path}", answer, methods=_METHODS)])
 
     async def _serve(self, web: Starlette) -> int:
         """Listen, and return the port once connections are accepted."""
@@ -209,13 +224,14 @@ class FunctionsHost:
         server = _Server(config)
         server.lifespan = config.lifespan_class(config)
         try:
-            socket = config.bind_socket()
+            listening = config.bind_socket()
         except SystemExit as error:
             raise HostError(f"port {self._configuration.port} is taken on 127.0.0.1") from error
-        await server.startup(sockets=[socket])
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await server.startup(sockets=[listening])
         self._server = server
-        self._tasks.append(asyncio.create_task(server.main_loop()))
-        port: int = socket.getsockname()[1]
+        self._spawn(server.main_loop())
+        port: int = listening.getsockname()[1]
         return port
 
     async def _fire(self, function: Function, given: str) -> None:

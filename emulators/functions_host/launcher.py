@@ -55,6 +55,8 @@ class RunningHost:
 
     def start(self) -> Self:
         """Start the host and return when its triggers are open."""
+        if self.pid is not None:
+            raise RuntimeError("this host runs already")
         with self._log_file.open("ab") as log:
             self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "emulators.functions_host", *self._options()],

@@ -1,5 +1,6 @@
 """Logs of the host and of the app, one JSON object a line on stderr."""
 
+import asyncio
 import json
 import logging
 import sys
@@ -40,15 +41,27 @@ def current_invocation() -> RunningInvocation | None:
 
     A coroutine has it in the context of its task; for sync functions the runtime keeps the id in a
     context variable of its pool thread; threads that the app starts carry what the app put into
-    `context.thread_local_storage`.
+    `context.thread_local_storage`. On the thread of the event loop the latter two mean nothing: many
+    invocations begin there.
     """
+    if _is_event_loop_thread():
+        return current.get()
     invocation_id = invocation_id_cv.get() or getattr(_invocation_id_local, "invocation_id", None)
-    return current.get() or running.get(invocation_id or "")
+    return running.get(invocation_id or "")
+
+
+def _is_event_loop_thread() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {
+        line = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
+        line |= {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
@@ -58,7 +71,6 @@ class JsonLines(logging.Formatter):
         if invocation is not None:
             line["function"] = invocation.function
             line["invocation_id"] = invocation.invocation_id
-        line |= {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = "".join(traceback.format_exception(*record.exc_info))
         return json.dumps(line, default=str)
