@@ -1,11 +1,12 @@
 """Where the policy document lives: a file shipped with the app, or a blob."""
 
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceNotFoundError, ResourceNotModifiedError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 from shared.errors import StorageError
@@ -17,7 +18,7 @@ class PolicySource(Protocol):
     """Says what the policy is now."""
 
     def current(self) -> Policy:
-        """Return the policy in force.
+        """Return the policy in force: never an earlier one in place of one that cannot be used.
 
         :raises InvalidPolicy: when the document cannot be used.
         :raises StorageError: when it cannot be read.
@@ -61,20 +62,20 @@ class BlobPolicySource:
 
     def current(self) -> Policy:
         with self._lock, storage_errors(f"reading the policy blob {self._place}"):
+            unless: dict[str, Any] = (
+                {}
+                if self._policy is None
+                else {"etag": self._etag, "match_condition": MatchConditions.IfModified}
+            )
             try:
-                if self._policy is None:
-                    download = self._blob.download_blob()
-                else:
-                    download = self._blob.download_blob(
-                        etag=self._etag, match_condition=MatchConditions.IfModified
-                    )
-            except ResourceNotModifiedError:
-                if self._policy is None:
-                    raise
-                return self._policy
+                download = self._blob.download_blob(**unless)
             except ResourceNotFoundError as error:
                 raise StorageError(f"the policy blob {self._place} does not exist") from error
-            content, etag = download.readall(), download.properties.etag
-            self._policy = parse_policy(content, source=self._place)
-            self._etag = etag
+            except HttpResponseError as error:
+                # By status: the SDK raises ResourceModifiedError for what was not modified.
+                if error.status_code != HTTPStatus.NOT_MODIFIED or self._policy is None:
+                    raise
+                return self._policy
+            self._policy = parse_policy(download.readall(), source=self._place)
+            self._etag = download.properties.etag
             return self._policy

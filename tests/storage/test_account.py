@@ -48,6 +48,14 @@ class TornBody(Relay):
         return answer
 
 
+class GarbledAnswer(Relay):
+    """Something on the way answers in place of storage, and says that all is well."""
+
+    def answer(self, request: Request) -> Answer | None:
+        del request
+        return Answer(status=200, headers={"Content-Type": "application/xml"}, body=b"<html>welcome")
+
+
 class UnreachableIdentity:
     """The identity endpoint does not answer."""
 
@@ -148,6 +156,15 @@ def test_a_blob_that_breaks_off_is_unavailable_not_short(
         store = RunStore(connect(relay.connection_string).blobs, name)
         with pytest.raises(StorageUnavailable, match=r"^reading runs/night-1/run\.json: "):
             store.read_run("night-1")
+
+
+def test_an_answer_that_is_not_of_storage_is_unavailable(
+    azurite: Azurite, connect: Connect, name: str
+) -> None:
+    with GarbledAnswer(azurite.connection_string) as relay:
+        store = RunStore(connect(relay.connection_string).blobs, name)
+        with pytest.raises(StorageUnavailable, match=r"^listing runs: "):
+            list(store.list_runs())
 
 
 def test_a_wrong_key_is_refused_and_not_repeated_in_the_error(

@@ -34,6 +34,20 @@ class FullAppendBlob(Relay):
             return answer
 
 
+class FirstVolumeFullForAll(Relay):
+    """All writers are told at the same moment that the first volume is full."""
+
+    def __init__(self, connection_string: str, *, writers: int) -> None:
+        super().__init__(connection_string)
+        self._together = Barrier(writers, timeout=30)
+
+    def answer(self, request: Request) -> Answer | None:
+        if request.target.endswith("/log.jsonl?comp=appendblock"):
+            self._together.wait()
+            return refusal(409, "BlockCountExceedsLimit")
+        return self.upstream(request)
+
+
 class LostFirstAppendAnswer(Relay):
     """The first append is carried out, and its answer never arrives."""
 
@@ -121,21 +135,19 @@ def test_a_writer_remembers_which_volume_is_not_full(azurite: Azurite, connect: 
         assert relay.statuses("PUT").count(409) == 2
 
 
-def test_threads_that_fill_a_shared_log_leave_no_gap(azurite: Azurite, connect: Connect, name: str) -> None:
-    writers, each = 8, 4
-    with FullAppendBlob(azurite.connection_string, blocks=3) as relay:
+def test_threads_that_meet_the_end_of_a_volume_together_share_the_next(
+    azurite: Azurite, connect: Connect, container: ContainerClient, name: str
+) -> None:
+    writers = 8
+    AppendLog(container, "log.jsonl").append([{"writer": "earlier"}])
+    with FirstVolumeFullForAll(azurite.connection_string, writers=writers) as relay:
         log = AppendLog(connect(relay.connection_string).blobs.get_container_client(name), "log.jsonl")
-        start = Barrier(writers)
-
-        def write(writer: int) -> None:
-            start.wait()
-            for count in range(each):
-                log.append([{"writer": writer, "count": count}])
-
         with ThreadPoolExecutor(writers) as pool:
-            list(pool.map(write, range(writers)))
-        lines = {(line["writer"], line["count"]) for line in log.read()}
-    assert len(lines) == writers * each
+            list(pool.map(lambda writer: log.append([{"writer": writer}]), range(writers)))
+        found = [line["writer"] for line in log.read()]
+    assert [blob.name for blob in container.list_blobs()] == ["log.jsonl", "log.jsonl.1"]
+    assert found[0] == "earlier"
+    assert sorted(found[1:]) == list(range(writers))
 
 
 def test_an_append_whose_answer_was_lost_is_written_again(
