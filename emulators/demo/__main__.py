@@ -93,11 +93,11 @@ class Demo:
     def _show_plan(self, scenario: Scenario) -> None:
         self._title("2. The night, in plan mode: what would go, and why")
         plan = self._night()["plan"]
-        table = Table(box=None, pad_edge=False, show_header=False)
+        table = Table(box=None, show_header=False, padding=(0, 1, 0, 1))
         table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=26)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=20)
         table.add_column()
-        for verb, items, name in (("untag", plan["untag"], "tag"), ("delete", plan["delete"], "digest")):
+        for verb, items, name in (("  untag", plan["untag"], "tag"), ("  delete", plan["delete"], "digest")):
             for item in items:
                 table.add_row(verb, item[name], item["reason"])
         self._console.print(table)

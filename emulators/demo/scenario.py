@@ -45,12 +45,12 @@ def push_history(acr: AcrEmulator, client: PlainClient, now: datetime) -> Scenar
 
     def push(artifact: Artifact, days: float, tag: str | None = None) -> str:
         digest = client.push(REPOSITORY, artifact, tag)
+        moment = now - timedelta(days=days)
         for node in artifact.walk():
-            moment = now - timedelta(days=days)
-            acr.state.put_manifest(
-                REPOSITORY, node.content, node.media_type, tag=tag if node is artifact else None, at=moment
-            )
             acr.state.change_manifest(REPOSITORY, node.digest, created=moment, updated=moment)
+        if tag is not None:
+            acr.state.delete_tag(REPOSITORY, tag)
+            acr.state.put_manifest(REPOSITORY, artifact.content, artifact.media_type, tag=tag, at=moment)
         return digest
 
     for number, days in ((101, 60), (102, 45), (103, 30), (104, 20), (105, 16), (106, 2)):

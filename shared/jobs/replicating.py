@@ -11,7 +11,7 @@ from shared.jobs.services import Services
 from shared.messages import ReplicateTag, parse_message
 from shared.oci.manifest import Descriptor
 from shared.oci.names import DOCKER_HUB, Digest, Reference, TagName
-from shared.registry.copy import CopyReport, copy_graph
+from shared.registry.copy import copy_graph
 from shared.registry.repository import RepositoryClient
 from shared.replication.report import ReplicationOutcome, ReplicationResult
 from shared.replication.routes import ReplicationTarget, route_push
@@ -82,7 +82,8 @@ def _replicate(
             superseded=watch.may_be_overtaken,
         )
         if not watch.is_overtaken():
-            return _copied(message, report, clock())
+            outcome = _outcome(message, "copied", clock(), digest=wanted.digest)
+            return replace(outcome, bytes_copied=report.bytes_copied)
     return _outcome(
         message, "superseded", clock(), detail=f"the source tag moved {_ROUNDS} times while it was copied"
     )
@@ -153,16 +154,6 @@ def _routed(services: Services, message: ReplicateTag) -> ReplicationTarget | No
     """Return the route's target as the policy has it now, ``None`` when it does not have it any more."""
     targets = route_push(message.source, services.policy.current().replication)
     return next((routed for routed in targets if routed.target == message.target), None)
-
-
-def _copied(message: ReplicateTag, report: CopyReport, at: datetime) -> ReplicationOutcome:
-    return replace(
-        _outcome(message, "copied", at, digest=report.digest),
-        bytes_copied=report.bytes_copied,
-        blobs_copied=report.blobs_copied,
-        blobs_mounted=report.blobs_mounted,
-        blobs_skipped=report.blobs_skipped,
-    )
 
 
 def _outcome(
