@@ -15,6 +15,8 @@ from emulators.azurite import Azurite
 from emulators.eventgrid import EventGridEmulator, HandshakeError, Schema
 from emulators.server import Server
 
+pytestmark = pytest.mark.xdist_group("eventgrid")
+
 TOPIC = "/subscriptions/0/resourceGroups/emulated/providers/Microsoft.ContainerRegistry/registries/demo"
 REQUEST = {"id": "r", "host": "localhost:1", "method": "PUT", "useragent": "test"}
 

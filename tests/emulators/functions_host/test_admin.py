@@ -3,6 +3,8 @@ import requests
 
 from emulators.functions_host import RunningHost
 
+pytestmark = pytest.mark.xdist_group("functions_host")
+
 
 def test_status_and_functions_are_listed_for_the_master_key(
     host: RunningHost, http: requests.Session

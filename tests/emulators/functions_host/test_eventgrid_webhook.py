@@ -6,6 +6,8 @@ import requests
 from emulators.functions_host import RunningHost
 from tests.emulators.functions_host.fixture_host import Storage
 
+pytestmark = pytest.mark.xdist_group("functions_host")
+
 NOTIFICATION = {"aeg-event-type": "Notification"}
 
 

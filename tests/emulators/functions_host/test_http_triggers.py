@@ -5,6 +5,8 @@ import requests
 
 from emulators.functions_host import RunningHost
 
+pytestmark = pytest.mark.xdist_group("functions_host")
+
 
 def test_a_function_gets_method_url_route_query_headers_and_body(
     host: RunningHost, http: requests.Session

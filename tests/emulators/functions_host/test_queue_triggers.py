@@ -2,10 +2,13 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import requests
 
 from emulators.functions_host import RunningHost
 from tests.emulators.functions_host.fixture_host import Storage, until
+
+pytestmark = pytest.mark.xdist_group("functions_host")
 
 
 def test_a_message_reaches_its_function_with_all_that_the_queue_says_of_it(

@@ -3,10 +3,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from azure.storage.blob import BlobServiceClient
 
 from emulators.functions_host import RunningHost
 from tests.emulators.functions_host.fixture_host import Storage, until
+
+pytestmark = pytest.mark.xdist_group("functions_host")
 
 
 def _is_timer(name: str, item: Any) -> bool:
