@@ -40,13 +40,17 @@ def refusal(status: int, code: str) -> Answer:
 
 
 class Relay:
-    """Passes everything on, unchanged; subclasses are named after the failure they play."""
+    """Stands before the blob service and passes everything on, unchanged.
+
+    Subclasses are named after the failure they play.
+    """
 
     def __init__(self, connection_string: str) -> None:
         self.requests: list[tuple[str, str, int | None]] = []
         self._lock = Lock()
         self._text = connection_string
         self._server: ThreadingHTTPServer | None = None
+        self._thread: Thread | None = None
 
     def answer(self, request: Request) -> Answer | None:
         """Return what the client gets; ``None`` closes the connection without a word."""
@@ -54,7 +58,6 @@ class Relay:
 
     def upstream(self, request: Request) -> Answer:
         """Ask Azurite."""
-        # One relay stands before the blob service only.
         parts = urlsplit(_blob_endpoint(self._text))
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         try:
@@ -104,6 +107,7 @@ class Relay:
 
     def __exit__(self, *exc: object) -> None:
         assert self._server is not None
+        assert self._thread is not None
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

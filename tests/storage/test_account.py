@@ -1,6 +1,8 @@
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, Never
 
 import pytest
@@ -16,7 +18,7 @@ from shared.storage.account import StorageAccount, create_container, storage_err
 from shared.storage.append_log import AppendLog
 from shared.storage.queues import WorkQueue
 from shared.storage.runs import RunStore
-from tests.environments import in_azure
+from tests.environments import in_azure, on_a_laptop
 from tests.storage.conftest import Connect
 from tests.storage.relay import Answer, Relay, Request, refusal
 
@@ -79,44 +81,77 @@ def operations(account: StorageAccount, name: str) -> dict[str, Callable[[], obj
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class GivenUp:
+    """How operations failed after all their tries."""
+
+    unreachable: dict[str, StorageUnavailable]
+    tokenless: dict[str, StorageUnavailable]
+    busy: StorageUnavailable
+    busy_answers: list[int | None]
+    seconds: float
+
+
 def failure(operation: Callable[[], object]) -> StorageUnavailable:
     with pytest.raises(StorageUnavailable) as caught:
         operation()
     return caught.value
 
 
-def test_storage_without_an_answer_or_without_a_token_is_unavailable_within_seconds(
-    connect: Connect, name: str
-) -> None:
+@pytest.fixture(scope="module")
+def given_up() -> Iterator[GivenUp]:
+    """Run all that is tried again, which takes seconds, at the same time."""
     nowhere = "http://127.0.0.1:1/a"
-    unreachable = connect(f"AccountName=a;AccountKey=a2V5;BlobEndpoint={nowhere};QueueEndpoint={nowhere}")
-    uris = {
-        "StewardStorage__blobServiceUri": "https://127.0.0.1:1/a",
-        "StewardStorage__queueServiceUri": "https://127.0.0.1:1/a",
-    }
-    unidentified = StorageAccount(load_settings(in_azure(**uris)), UnreachableIdentity())
-    started = time.monotonic()
-    refused, tokenless = operations(unreachable, name), operations(unidentified, name)
-    with ThreadPoolExecutor(len(refused) + len(tokenless)) as pool:
-        errors = list(pool.map(failure, [*refused.values(), *tokenless.values()]))
-    unidentified.close()
-    assert time.monotonic() - started < 15
-    for what, error in zip(refused, errors[: len(refused)], strict=True):
+    key = "AccountName=a;AccountKey=a2V5"
+    with ExitStack() as stack:
+
+        def opened(environment: dict[str, str], credential: Any = None) -> StorageAccount:
+            account = StorageAccount(load_settings(environment), credential)
+            stack.callback(account.close)
+            return account
+
+        relay = stack.enter_context(Refusing(f"BlobEndpoint={nowhere};{key}", 503, "ServerBusy"))
+        uris = {
+            "StewardStorage__blobServiceUri": "https://127.0.0.1:1/a",
+            "StewardStorage__queueServiceUri": "https://127.0.0.1:1/a",
+        }
+        string = f"BlobEndpoint={nowhere};QueueEndpoint={nowhere};{key}"
+        refused = operations(opened(on_a_laptop(StewardStorage=string)), "runs")
+        tokenless = operations(opened(in_azure(**uris), UnreachableIdentity()), "runs")
+        busy = RunStore(opened(on_a_laptop(StewardStorage=relay.connection_string)).blobs, "runs")
+        pool = stack.enter_context(ThreadPoolExecutor(32))
+        started = time.monotonic()
+        refusing = {what: pool.submit(failure, operation) for what, operation in refused.items()}
+        identifying = {what: pool.submit(failure, operation) for what, operation in tokenless.items()}
+        opening = pool.submit(failure, lambda: busy.open_run("night-1", {}))
+        yield GivenUp(
+            unreachable={what: future.result() for what, future in refusing.items()},
+            tokenless={what: future.result() for what, future in identifying.items()},
+            busy=opening.result(),
+            busy_answers=relay.statuses("PUT"),
+            seconds=time.monotonic() - started,
+        )
+
+
+def test_storage_that_cannot_be_reached_is_unavailable(given_up: GivenUp) -> None:
+    for what, error in given_up.unreachable.items():
         assert str(error).startswith(f"{what}: ")
         assert "refused" in str(error)
         assert error.temporary
-    for what, error in zip(tokenless, errors[len(refused) :], strict=True):
+
+
+def test_storage_without_a_token_is_unavailable(given_up: GivenUp) -> None:
+    for what, error in given_up.tokenless.items():
         assert str(error) == f"{what}: no managed identity endpoint found"
 
 
-def test_a_busy_server_is_asked_again_and_then_unavailable(
-    azurite: Azurite, connect: Connect, name: str
-) -> None:
-    with Refusing(azurite.connection_string, 503, "ServerBusy") as relay:
-        store = RunStore(connect(relay.connection_string).blobs, name)
-        with pytest.raises(StorageUnavailable, match=r"^writing runs/night-1/run\.json: 503 ServerBusy$"):
-            store.open_run("night-1", {})
-        assert relay.statuses("PUT") == [503, 503, 503]
+def test_busy_storage_is_asked_three_times(given_up: GivenUp) -> None:
+    assert str(given_up.busy) == "writing runs/night-1/run.json: 503 ServerBusy"
+    assert given_up.busy_answers == [503, 503, 503]
+
+
+def test_giving_up_takes_seconds_not_minutes(given_up: GivenUp) -> None:
+    assert given_up.seconds < 15
 
 
 @pytest.mark.parametrize(
