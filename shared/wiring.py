@@ -16,6 +16,7 @@ from shared.registry.dockerhub import DockerHubClient
 from shared.registry.transport import TransportOptions
 from shared.settings import Settings, UserPassword
 from shared.storage.account import StorageAccount
+from shared.storage.edges import EdgeStore
 from shared.storage.poison import PoisonStore
 from shared.storage.policy_source import BlobPolicySource, FilePolicySource, PolicySource
 from shared.storage.queues import WorkQueue
@@ -113,6 +114,7 @@ def wire(settings: Settings) -> Services:
         replication_queue=WorkQueue(account.queues, settings.replication_queue),
         cleanup_queue=WorkQueue(account.queues, settings.cleanup_queue),
         runs=RunStore(account.blobs, settings.runs_container),
+        edges=EdgeStore(account.blobs, settings.runs_container),
         poison=PoisonStore(account.blobs, settings.runs_container),
     )
 

@@ -13,6 +13,7 @@ from shared.messages import ApplyPlan, PlanRepository, parse_message
 from shared.render import plan_from_json, plan_to_json, report_to_json
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
 from shared.retention.report import Outcome, RepositoryReport
+from shared.retention.snapshot import RepositorySnapshot
 from shared.storage.runs import Part
 
 _LONGEST_APPLICATION: Final = 200
@@ -93,9 +94,8 @@ def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime
     started = clock()
     policy = services.policy.current()
     retention = policy.retention.on_push() if run.kind == "push" else policy.retention
-    acr = services.registries.acr(part.registry)
     try:
-        snapshot = acr.snapshot(part.repository)
+        snapshot = _look(services, part)
     except NotFound:
         _fail(services, part, "the repository does not exist any more", started)
         return Step(part=part, step="gone")
@@ -104,6 +104,15 @@ def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime
     if run.mode == "plan" or plan.refused is not None or plan.is_empty:
         _finish(services, run, part, plan, (), started=started, finished=clock())
     return Step(part=part, step="planned", detail="" if plan.refused is None else str(plan.refused))
+
+
+def _look(services: Services, part: Part) -> RepositorySnapshot:
+    """Take a snapshot, reading only the bodies that no earlier run has read."""
+    known = services.edges.load(part.registry, part.repository)
+    snapshot = services.registries.acr(part.registry).snapshot(part.repository, edges_known=known)
+    if snapshot.edges.keys() != known.keys():
+        services.edges.save(part.registry, part.repository, snapshot.edges)
+    return snapshot
 
 
 def _apply(

@@ -8,6 +8,7 @@ from shared.registry.acr import AcrClient
 from shared.registry.client import RegistryClient
 from shared.registry.dockerhub import DockerHubClient
 from shared.settings import Settings
+from shared.storage.edges import EdgeStore
 from shared.storage.poison import PoisonStore
 from shared.storage.policy_source import PolicySource
 from shared.storage.queues import WorkQueue
@@ -40,4 +41,5 @@ class Services:
     replication_queue: WorkQueue
     cleanup_queue: WorkQueue
     runs: RunStore
+    edges: EdgeStore
     poison: PoisonStore
