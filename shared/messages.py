@@ -73,7 +73,8 @@ class ReplicateTag:
     """Ask to make one tag on the target equal to the source's tag as it is when this is read.
 
     Both references carry a tag and no digest. ``digest`` is what the event announced: a hint for the
-    log, never a decision.
+    log, never a decision. ``refresh`` asks to look for signatures and other referrers even if the target
+    tag is right already.
     """
 
     kind: ClassVar[str] = "replicate-tag"
@@ -83,6 +84,7 @@ class ReplicateTag:
     source: Reference
     target: Reference
     digest: Digest | None = None
+    refresh: bool = False
 
     def to_json(self) -> str:
         """Return the message's text."""
@@ -93,6 +95,7 @@ class ReplicateTag:
             source=_reference(self.source),
             target=_reference(self.target),
             digest=self.digest,
+            refresh=self.refresh,
         )
 
 
@@ -151,6 +154,13 @@ def _repository_of_a_run(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _flag(body: dict[str, Any], key: str) -> bool:
+    value = body.get(key, False)
+    if not isinstance(value, bool):
+        raise InvalidMessage(f"{key}: {_shown(value)}, expected true or false")
+    return value
+
+
 def _count(body: dict[str, Any], key: str) -> int:
     value = body.get(key, 0)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -165,6 +175,7 @@ def _replicate_tag(body: dict[str, Any]) -> ReplicateTag:
         source=_parse_tagged(body, "source"),
         target=_parse_tagged(body, "target"),
         digest=None if body.get("digest") is None else _named(parse_digest, body, "digest"),
+        refresh=_flag(body, "refresh"),
     )
 
 

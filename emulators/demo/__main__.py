@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -69,6 +71,8 @@ class Demo:
             lambda: self._hub.digest(self._replica, RELEASE) == digest, f"{RELEASE} to arrive on Docker Hub"
         )
         seconds = time.monotonic() - started
+        for reference in scenario.signatures:
+            self._wait(partial(self._is_replica, reference), f"the signature {reference} to be replicated")
         self._wait(lambda: self._replicated() is not None, "the replication to be recorded")
         outcome = self._replicated() or {}
         pulled = list(self._hub.pull(self._replica, RELEASE))
@@ -76,11 +80,14 @@ class Demo:
         tagged = sum(1 for event in pushes if event["target"].get("tag"))
         self._say(f"{len(pushes)} push events, {tagged} with a tag: the others are children, or signatures")
         self._say(f"docker.io/{self._replica}:{RELEASE} holds the same digest after {seconds:.1f} s")
-        self._say(f"  {digest}")
+        self._say(f"  {digest}, and so do its signatures")
         self._say(
             f"  {outcome['result']}; pulled back: {len(pulled)} manifests and blobs, "
             f"{sum(size for _, size in pulled):,} bytes, every digest right"
         )
+
+    def _is_replica(self, reference: str) -> bool:
+        return self._hub.digest(self._replica, reference) is not None
 
     def _replicated(self) -> dict[str, Any] | None:
         runs = [name for name in self._get("runs")["runs"] if name.startswith("pushes-")]
@@ -99,7 +106,7 @@ class Demo:
         table.add_column()
         for verb, items, name in (("  untag", plan["untag"], "tag"), ("  delete", plan["delete"], "digest")):
             for item in items:
-                table.add_row(verb, item[name], item["reason"])
+                table.add_row(verb, item[name], _short(item["reason"]))
         self._console.print(table)
         self._say(f"kept: {len(plan['keep'])} tags and manifests, each with its reason in the stored report")
         for reference in (*scenario.kept, *scenario.removed):
@@ -176,6 +183,11 @@ class Demo:
 
     def _say(self, text: str) -> None:
         self._console.print(f"   {text}", highlight=False, markup=False)
+
+
+def _short(text: str) -> str:
+    """Cut digests to what a person compares."""
+    return re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1…", text)
 
 
 def _stay(stack: Stack, console: Console) -> None:

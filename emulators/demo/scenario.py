@@ -31,6 +31,7 @@ class Scenario:
     kept: dict[str, str] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
     release: Artifact = field(default_factory=multi_platform)
+    signatures: tuple[str, ...] = ()
 
     def keep(self, reference: str, why: str) -> None:
         self.kept[reference] = why
@@ -92,6 +93,7 @@ def push_release(client: PlainClient, scenario: Scenario) -> None:
     signature, attestation = build_cosign_signature(release), build_referrer(release)
     client.push(REPOSITORY, signature, cosign_tag(release.digest))
     client.push(REPOSITORY, attestation)
+    scenario.signatures = (cosign_tag(release.digest), attestation.digest)
     scenario.keep(RELEASE, "protected")
     scenario.keep(cosign_tag(release.digest), f"the signature of {RELEASE}")
     scenario.keep(attestation.digest, f"refers to {RELEASE}")

@@ -1,14 +1,16 @@
 """A registry event comes in; work for the queues comes out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from shared.errors import InvalidEvent
+from shared.jobs.followers import signed_tags
 from shared.jobs.runs import open_push_cleanup, replication_run
 from shared.jobs.services import Services
 from shared.messages import ReplicateTag
 from shared.oci.names import LoginServer, Reference
+from shared.policy import Policy
 from shared.replication.events import RegistryEvent, parse_registry_events
 from shared.replication.routes import route_push
 
@@ -21,8 +23,8 @@ class ReceivedEvent:
 
     event: RegistryEvent
     login_server: LoginServer
-    targets: tuple[Reference, ...]
-    cleanup: str | None
+    targets: tuple[Reference, ...] = ()
+    cleanup: str | None = None
 
     def log_fields(self) -> dict[str, object]:
         """Return the fields of a structured log line."""
@@ -42,8 +44,9 @@ def receive_events(services: Services, body: bytes | dict[str, Any], *, now: dat
     """Queue what the events ask for, and return what that was, one item per event.
 
     A push of a tag queues one message per target of each route that takes it, and a cleanup of the
-    repository where a rule is marked ``on_push``. Child manifests are pushed without a tag, and deletes
-    change nothing that has to be copied: both lead to nothing. The same event twice leads to the same
+    repository where a rule is marked ``on_push``. A signature or another referrer queues the tags of the
+    image that it belongs to. Child manifests are pushed without a tag, and deletes change nothing that has
+    to be copied: both lead to nothing. The same event twice leads to the same
     work twice, which does nothing the second time.
 
     :raises InvalidEvent: when the body cannot be understood, or comes from a registry that no setting names.
@@ -54,24 +57,35 @@ def receive_events(services: Services, body: bytes | dict[str, Any], *, now: dat
 
 def _receive(services: Services, event: RegistryEvent, now: datetime) -> ReceivedEvent:
     login_server = _login_server(services, event)
-    targets: list[Reference] = []
-    cleanup: str | None = None
-    if event.kind == PUSH and event.tag is not None:
-        policy = services.policy.current()
-        source = Reference(registry=login_server, repository=event.repository, tag=event.tag)
-        for routed in route_push(source, policy.replication):
-            services.replication_queue.send(
-                ReplicateTag(
-                    run=replication_run(now),
-                    route=routed.route,
-                    source=source,
-                    target=routed.target,
-                    digest=event.digest,
-                )
-            )
-            targets.append(routed.target)
-        cleanup = open_push_cleanup(services, policy, source, now=now)
+    if event.kind != PUSH:
+        return ReceivedEvent(event=event, login_server=login_server)
+    policy = services.policy.current()
+    pushed = Reference(registry=login_server, repository=event.repository, tag=event.tag, digest=event.digest)
+    targets = _replicate(services, policy, pushed, now=now)
+    for tag in signed_tags(services, policy, pushed):
+        targets += _replicate(services, policy, replace(pushed, tag=tag, digest=None), now=now, refresh=True)
+    cleanup = open_push_cleanup(services, policy, pushed, now=now) if event.tag is not None else None
     return ReceivedEvent(event=event, login_server=login_server, targets=tuple(targets), cleanup=cleanup)
+
+
+def _replicate(
+    services: Services, policy: Policy, pushed: Reference, *, now: datetime, refresh: bool = False
+) -> list[Reference]:
+    targets: list[Reference] = []
+    source = replace(pushed, digest=None)
+    for routed in route_push(source, policy.replication):
+        services.replication_queue.send(
+            ReplicateTag(
+                run=replication_run(now),
+                route=routed.route,
+                source=source,
+                target=routed.target,
+                digest=pushed.digest,
+                refresh=refresh,
+            )
+        )
+        targets.append(routed.target)
+    return targets
 
 
 def _login_server(services: Services, event: RegistryEvent) -> LoginServer:

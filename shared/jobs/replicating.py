@@ -68,7 +68,7 @@ def _replicate(
         if wanted is None:
             return _outcome(message, "gone", clock(), detail="the source tag does not exist any more")
         present = target.resolve(target_tag)
-        if present is not None and present.digest == wanted.digest:
+        if present is not None and present.digest == wanted.digest and not message.refresh:
             return _outcome(message, "up_to_date", clock(), digest=wanted.digest)
         if present is None:
             _ensure_repository(services, routed)
@@ -79,6 +79,7 @@ def _replicate(
             wanted,
             tag=target_tag,
             referrers=routed.referrers,
+            refresh_referrers=message.refresh,
             superseded=watch.may_be_overtaken,
         )
         if not watch.is_overtaken():

@@ -16,7 +16,16 @@ from shared.retention.snapshot import TagRecord
 _BOUND: Final = re.compile(
     r"(?P<algorithm>sha256|sha512)-(?P<encoded>[a-f0-9]{64}(?:[a-f0-9]{64})?)(?:\.[A-Za-z0-9_-]+)?"
 )
+_SHA256_LENGTH: Final = 64
 _SHORTENED: Final = len("sha512:") + 64
+
+
+def bound_subject(tag: TagName) -> Digest | None:
+    """Return the sha256 subject that the tag's name says it belongs to, ``None`` for any other tag."""
+    match = _BOUND.fullmatch(tag)
+    if match is None or match["algorithm"] != "sha256" or len(match["encoded"]) != _SHA256_LENGTH:
+        return None
+    return Digest(f"sha256:{match['encoded']}")
 
 
 def bound_tags(tags: Iterable[TagRecord], digests: Collection[Digest]) -> dict[TagName, Digest]:
