@@ -52,6 +52,7 @@ class Identification(Layer):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         """Send the request under our name."""
+        request = request.copy()  # a redirect is made from the original, and goes to somebody else
         request.headers["User-Agent"] = self._user_agent
         if origin_of(request.url or "") == self._home:
             request.headers.update(self._headers)

@@ -138,6 +138,6 @@ def _chain(failure: BaseException | None) -> list[BaseException]:
     chain: list[BaseException] = []
     while failure is not None and failure not in chain:
         chain.append(failure)
-        within = [getattr(failure, "reason", None), *failure.args]
+        within = [getattr(failure, "reason", None), *failure.args, failure.__cause__]
         failure = next((each for each in within if isinstance(each, BaseException)), None)
     return chain
