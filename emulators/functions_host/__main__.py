@@ -63,11 +63,11 @@ def _arguments() -> argparse.Namespace:
 
 def _configuration(arguments: argparse.Namespace) -> HostConfiguration:
     app = arguments.app.resolve()
-    options = load_host_json(app / "host.json")
+    overridden = apply_settings(load_settings(arguments.settings), os.environ)
+    options = load_host_json(app / "host.json", os.environ)
     configure_logging(
         options.log_levels, debug=os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in {"1", "true"}
     )
-    overridden = apply_settings(load_settings(arguments.settings), os.environ)
     if overridden:
         sys.stderr.write(f"The environment overrides settings: {', '.join(overridden)}\n")
     if arguments.visibility_seconds < 1:

@@ -10,6 +10,8 @@ from emulators.functions_host.errors import HostError
 _DEFAULT_TIMEOUT: float | None = 1800.0
 _TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?")
 
+_OVERRIDE = "AzureFunctionsJobHost__"
+
 type Encoding = Literal["base64", "none"]
 
 
@@ -44,26 +46,36 @@ class HostOptions:
 
 
 class _Reader:
-    """Reads typed values by dotted path; each failure names the path."""
+    """Reads typed values by dotted path, from app settings first; each failure names the place."""
 
-    def __init__(self, document: Mapping[str, Any], source: Path) -> None:
+    def __init__(self, document: Mapping[str, Any], source: Path, settings: Mapping[str, str]) -> None:
         self._document = document
         self._source = source
+        self._settings = {name.lower(): value for name, value in settings.items()}
 
     def get[T](self, path: str, parse: Callable[[Any], T], default: T) -> T:
-        found: Any = self._document
-        for step in path.split("."):
-            found = found.get(step) if isinstance(found, Mapping) else None
+        setting = _OVERRIDE + path.replace(".", "__")
+        place, found = setting, self._settings.get(setting.lower())
+        if found is None:
+            place, found = f"{self._source}: {path}", self._in_document(path)
         if found is None:
             return default
         try:
             return parse(found)
         except (TypeError, ValueError) as error:
-            raise HostError(f"{self._source}: {path}: {error}") from error
+            raise HostError(f"{place}: {error}") from error
+
+    def _in_document(self, path: str) -> Any:
+        found: Any = self._document
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, Mapping) else None
+        return found
 
 
 def _between(low: int, high: int) -> Callable[[Any], int]:
     def parse(value: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():  # from an app setting
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
             raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
         return value
@@ -84,8 +96,12 @@ def _encoding(value: Any) -> Encoding:
     raise ValueError(f"{value!r} is neither 'base64' nor 'none'")
 
 
-def load_host_json(path: Path) -> HostOptions:
-    """Options of an app's host.json; every rejected value is named by its path."""
+def load_host_json(path: Path, settings: Mapping[str, str] | None = None) -> HostOptions:
+    """Options of an app's host.json; every rejected value is named by its path.
+
+    App settings such as `AzureFunctionsJobHost__extensions__queues__batchSize` come before the file
+    ("Override host.json values", Azure Functions documentation).
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -94,7 +110,7 @@ def load_host_json(path: Path) -> HostOptions:
         raise HostError(f"{path} is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("version") != "2.0":
         raise HostError(f'{path}: "version" must be "2.0"')
-    reader = _Reader(document, path)
+    reader = _Reader(document, path, settings or {})
     batch_size = reader.get("extensions.queues.batchSize", _between(1, 32), 16)
     queues = QueueOptions(
         batch_size=batch_size,

@@ -97,6 +97,26 @@ class TestHostJson:
         with pytest.raises(HostError, match=complaint):
             load_host_json(tmp_path / "host.json")
 
+    def test_app_settings_come_before_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "host.json").write_text(
+            '{"version": "2.0", "extensions": {"queues": {"visibilityTimeout": "00:00:30", "batchSize": 2}}}'
+        )
+        settings = {
+            "AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01",
+            "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "3",
+        }
+
+        queues = load_host_json(tmp_path / "host.json", settings).queues
+
+        assert (queues.visibility_timeout, queues.max_dequeue_count, queues.batch_size) == (1, 3, 2)
+
+    def test_an_app_setting_that_cannot_be_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "host.json").write_text('{"version": "2.0"}')
+        name = "AzureFunctionsJobHost__extensions__queues__batchSize"
+
+        with pytest.raises(HostError, match=f"^{name}: 33 is not a whole number"):
+            load_host_json(tmp_path / "host.json", {name: "33"})
+
     @given(st.integers(0, 10), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
     def test_time_spans_add_up(self, days: int, hours: int, minutes: int, seconds: int) -> None:
         text = f"{days}.{hours:02}:{minutes:02}:{seconds:02}"
