@@ -69,6 +69,7 @@ class Settings:
     policy_file: str | None
     policy_blob: str | None
     runs_container: str
+    push_cleanup_seconds: int
     invocation_seconds: float
     registry_threads: int
     ca_file: str | None
@@ -104,6 +105,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         policy_file=reader.text("POLICY_FILE"),
         policy_blob=reader.blob("POLICY_BLOB"),
         runs_container=reader.container("RUNS_CONTAINER", "steward-runs"),
+        push_cleanup_seconds=reader.number("PUSH_CLEANUP_SECONDS", 300, int, least=1, most=86400),
         invocation_seconds=reader.number("INVOCATION_SECONDS", 1200.0, float, least=5.0, most=3300.0),
         registry_threads=reader.number("REGISTRY_THREADS", 16, int, least=1, most=64),
         ca_file=reader.text("EMULATOR_CA_FILE"),

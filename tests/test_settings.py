@@ -48,6 +48,7 @@ def test_the_least_that_runs_in_azure_gets_safe_defaults() -> None:
         policy_file="policy.yaml",
         policy_blob=None,
         runs_container="steward-runs",
+        push_cleanup_seconds=300,
         invocation_seconds=1200.0,
         registry_threads=16,
         ca_file=None,
@@ -70,6 +71,7 @@ def test_everything_that_can_be_set_is_read() -> None:
         CLEANUP_MODE="Apply",
         POLICY_BLOB="config/policies/steward.yaml",
         RUNS_CONTAINER="runs",
+        PUSH_CLEANUP_SECONDS="900",
         INVOCATION_SECONDS="5.5",
         REGISTRY_THREADS="64",
     )
@@ -87,6 +89,7 @@ def test_everything_that_can_be_set_is_read() -> None:
     assert settings.policy_file is None
     assert settings.policy_blob == "config/policies/steward.yaml"
     assert settings.runs_container == "runs"
+    assert settings.push_cleanup_seconds == 900
     assert settings.invocation_seconds == 5.5
     assert settings.registry_threads == 64
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Literal
 
 from shared.jobs.services import Services
 from shared.messages import ApplyPlan, PlanRepository
@@ -20,9 +20,6 @@ from shared.settings import CleanupMode
 from shared.storage.runs import Document, Part
 
 type RunKind = Literal["night", "push", "reconciliation"]
-
-PUSH_WINDOW: Final = 300
-"""Pushes to one repository within so many seconds lead to one cleanup, after the window closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +122,9 @@ def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, 
     """
     if not policy.retention.on_push().covers(source.registry, source.repository):
         return None
-    window = int(now.timestamp()) // PUSH_WINDOW
-    opened = datetime.fromtimestamp(window * PUSH_WINDOW, UTC)
+    length = services.settings.push_cleanup_seconds
+    window = int(now.timestamp()) // length
+    opened = datetime.fromtimestamp(window * length, UTC)
     place = hashlib.sha256(f"{source.registry}/{source.repository}".encode()).hexdigest()[:16]
     run = Run(
         name=f"push-{opened:%Y%m%dt%H%M%Sz}-{place}",
@@ -136,7 +134,7 @@ def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, 
         policy_digest=policy.digest,
         repositories=((source.registry, source.repository),),
     )
-    open_run(services, run, delay=(window + 1) * PUSH_WINDOW - now.timestamp())
+    open_run(services, run, delay=(window + 1) * length - now.timestamp())
     return run.name
 
 
