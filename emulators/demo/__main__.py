@@ -36,6 +36,9 @@ class DemoFailed(Exception):
     """Something is not as it should be; the text says what."""
 
 
+_FAILURES = (DemoFailed, PulledWrong, HostStartError, AzuriteStartError, requests.RequestException)
+
+
 class Demo:
     """One walk through the product; every step checks what it shows."""
 
@@ -241,8 +244,14 @@ def main() -> None:
                 "ACR, Docker Hub, identity, Event Grid, Azurite, and the app in a Functions host."
             )
             with closing(Demo(stack, console)) as demo:
-                demo.run()
-    except (DemoFailed, PulledWrong, HostStartError, AzuriteStartError, requests.RequestException) as error:
+                try:
+                    demo.run()
+                except _FAILURES:
+                    console.print(
+                        "\nThe end of the app's log:", *stack.running_host().log.splitlines()[-30:], sep="\n"
+                    )
+                    raise
+    except _FAILURES as error:
         console.print(f"\n[bold red]The demo failed:[/bold red] {escape(str(error))}")
         sys.exit(1)
     console.print(f"\n[bold green]All as it should be[/bold green], in {time.monotonic() - started:.0f} s.")
