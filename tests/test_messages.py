@@ -56,7 +56,15 @@ messages: st.SearchStrategy[Message] = st.one_of(
         repository=repositories,
         continuation=st.integers(0, 2**63),
     ),
-    st.builds(ReplicateTag, run=runs, route=routes, source=tagged, target=tagged, digest=st.none() | digests),
+    st.builds(
+        ReplicateTag,
+        run=runs,
+        route=routes,
+        source=tagged,
+        target=tagged,
+        digest=st.none() | digests,
+        refresh=st.booleans(),
+    ),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -112,7 +120,7 @@ def test_the_text_of_each_kind_is_what_other_versions_of_the_app_read() -> None:
     replicate = ReplicateTag(run="pushes-1", route="to hub", source=source, target=target)
     assert json.loads(plan.to_json()) == PLAN
     assert json.loads(apply.to_json()) == PLAN | {"kind": "apply-plan", "continuation": 2}
-    assert json.loads(replicate.to_json()) == REPLICATE | {"digest": None}
+    assert json.loads(replicate.to_json()) == REPLICATE | {"digest": None, "refresh": False}
 
 
 def test_a_missing_continuation_is_the_first() -> None:
