@@ -124,7 +124,25 @@ class RegistryError(StewardError):
 
 
 class AuthenticationFailed(RegistryError):
-    """Credentials were refused, or a fresh token does not grant what the operation needs."""
+    """Credentials were refused, or a fresh token does not grant what the operation needs.
+
+    ``retry_after`` is in how many seconds a refused credential is tried again, ``None`` when it was not
+    the credential that was refused.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        registry: str,
+        retry_after: float | None = None,
+        method: str = "",
+        url: str = "",
+        status: int | None = None,
+        codes: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, registry=registry, method=method, url=url, status=status, codes=codes)
+        self.retry_after = retry_after
 
 
 class AccessDenied(RegistryError):

@@ -74,7 +74,7 @@ class ReplicateTag:
 
     Both references carry a tag and no digest. ``digest`` is what the event announced: a hint for the
     log, never a decision. ``refresh`` asks to look for signatures and other referrers even if the target
-    tag is right already.
+    tag is right already. ``deferrals`` counts how often a registry asked us to come back later.
     """
 
     kind: ClassVar[str] = "replicate-tag"
@@ -85,6 +85,7 @@ class ReplicateTag:
     target: Reference
     digest: Digest | None = None
     refresh: bool = False
+    deferrals: int = 0
 
     def to_json(self) -> str:
         """Return the message's text."""
@@ -96,10 +97,41 @@ class ReplicateTag:
             target=_reference(self.target),
             digest=self.digest,
             refresh=self.refresh,
+            deferrals=self.deferrals,
         )
 
 
-type Message = PlanRepository | ApplyPlan | ReplicateTag
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileRepository:
+    """Ask to compare one source repository with its targets, and to queue what differs.
+
+    ``after`` is the last tag that an earlier invocation dealt with. ``deferrals`` counts how often a
+    registry asked us to come back later.
+    """
+
+    kind: ClassVar[str] = "reconcile-repository"
+
+    run: str
+    registry: LoginServer
+    repository: RepositoryName
+    after: TagName | None = None
+    deferrals: int = 0
+
+    def to_json(self) -> str:
+        """Return the message's text."""
+        return _dump(
+            self.kind,
+            run=self.run,
+            registry=self.registry,
+            repository=self.repository,
+            after=self.after,
+            deferrals=self.deferrals,
+        )
+
+
+type Message = PlanRepository | ApplyPlan | ReplicateTag | ReconcileRepository
+
+_KINDS: Final = (PlanRepository, ApplyPlan, ReplicateTag, ReconcileRepository)
 
 _RUN = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
@@ -131,8 +163,14 @@ def parse_message(text: str | bytes) -> Message:
             return ApplyPlan(**_repository_of_a_run(body), continuation=_count(body, "continuation"))
         case ReplicateTag.kind:
             return _replicate_tag(body)
+        case ReconcileRepository.kind:
+            return ReconcileRepository(
+                **_repository_of_a_run(body),
+                after=None if body.get("after") is None else _named(parse_tag, body, "after"),
+                deferrals=_count(body, "deferrals"),
+            )
         case kind:
-            kinds = ", ".join(known.kind for known in (PlanRepository, ApplyPlan, ReplicateTag))
+            kinds = ", ".join(known.kind for known in _KINDS)
             raise InvalidMessage(f"kind: {_shown(kind)}, expected one of {kinds}")
 
 
@@ -176,6 +214,7 @@ def _replicate_tag(body: dict[str, Any]) -> ReplicateTag:
         target=_parse_tagged(body, "target"),
         digest=None if body.get("digest") is None else _named(parse_digest, body, "digest"),
         refresh=_flag(body, "refresh"),
+        deferrals=_count(body, "deferrals"),
     )
 
 

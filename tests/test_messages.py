@@ -13,6 +13,7 @@ from shared.messages import (
     ApplyPlan,
     Message,
     PlanRepository,
+    ReconcileRepository,
     ReplicateTag,
     parse_message,
     parse_run,
@@ -64,6 +65,15 @@ messages: st.SearchStrategy[Message] = st.one_of(
         target=tagged,
         digest=st.none() | digests,
         refresh=st.booleans(),
+        deferrals=st.integers(0, 2**31),
+    ),
+    st.builds(
+        ReconcileRepository,
+        run=runs,
+        registry=registries,
+        repository=repositories,
+        after=st.none() | tags,
+        deferrals=st.integers(0, 2**31),
     ),
 )
 json_values = st.recursive(
@@ -120,7 +130,13 @@ def test_the_text_of_each_kind_is_what_other_versions_of_the_app_read() -> None:
     replicate = ReplicateTag(run="pushes-1", route="to hub", source=source, target=target)
     assert json.loads(plan.to_json()) == PLAN
     assert json.loads(apply.to_json()) == PLAN | {"kind": "apply-plan", "continuation": 2}
-    assert json.loads(replicate.to_json()) == REPLICATE | {"digest": None, "refresh": False}
+    assert json.loads(replicate.to_json()) == REPLICATE | {"digest": None, "refresh": False, "deferrals": 0}
+    reconcile = ReconcileRepository(run="night-1", after=parse_tag("v1"), **place)  # type: ignore[arg-type]
+    assert json.loads(reconcile.to_json()) == PLAN | {
+        "kind": "reconcile-repository",
+        "after": "v1",
+        "deferrals": 0,
+    }
 
 
 def test_a_missing_continuation_is_the_first() -> None:
@@ -189,11 +205,12 @@ def test_what_is_no_json_object_of_ours_is_refused(text: str | bytes) -> None:
         (PLAN | {"version": {"a": 1}}, "version: a JSON object, this app reads version 1"),
         (
             PLAN | {"kind": "clean-repository"},
-            "kind: 'clean-repository', expected one of plan-repository, apply-plan, replicate-tag",
+            "kind: 'clean-repository', expected one of plan-repository, apply-plan, replicate-tag, "
+            "reconcile-repository",
         ),
         (
             {"version": 1},
-            "kind: None, expected one of plan-repository, apply-plan, replicate-tag",
+            "kind: None, expected one of plan-repository, apply-plan, replicate-tag, reconcile-repository",
         ),
         (PLAN | {"run": None}, "run: None, expected a printable text"),
         (PLAN | {"run": ""}, "run: '', expected a printable text"),
