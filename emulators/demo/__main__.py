@@ -197,7 +197,10 @@ def _stay(stack: Stack, console: Console) -> None:
     """Leave everything running until Ctrl-C, and say what to try."""
     ready = stack.ready()
     host, acr, hub = stack.running_host(), stack.acr, stack.dockerhub
-    key = host.master_key
+    client = PlainClient(acr.login_server, acr.admin_username, acr.admin_password, ca_file=stack.ca.ca_file)
+    with closing(client):
+        push_history(acr, client, datetime.now(UTC))
+    key, user = host.master_key, f"{acr.admin_username}:{acr.admin_password}"
     console.print(
         f"""
 [bold]The stack is running; Ctrl-C ends it.[/bold]
@@ -207,10 +210,10 @@ def _stay(stack: Stack, console: Console) -> None:
    app          {host.url}   key {key}
    all of it    {stack.settings_file.parent / "stack.json"}
 
- Push an image, and see it on Docker Hub (team/* with a tag v* or latest is routed):
+ {REPOSITORY} holds months of images. Give one a release tag, and see it on Docker Hub:
    export SSL_CERT_FILE={ready["ca_file"]}
-   skopeo copy oci:DIRECTORY:TAG docker://{acr.login_server}/team/app:v1 \\
-     --dest-creds {acr.admin_username}:{acr.admin_password}
+   skopeo copy --all --src-creds {user} --dest-creds {user} \\
+     docker://{acr.login_server}/{REPOSITORY}:nightly docker://{acr.login_server}/team/app:v1
    skopeo inspect docker://{hub.registry}/{hub.namespace}/app:v1 --creds {hub.username}:{hub.token}
 
  Run the night, and read what it would remove:
