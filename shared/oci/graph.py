@@ -67,8 +67,9 @@ def deletion_order(
 
     Parents come before children and subjects before their referrers: stopped at any point, no index that
     is left lists a child that is gone, and no image that is left has lost its signature. Equal inputs give
-    equal orders whatever the order of the collection. Bodies name each other by hash, so there are no
-    cycles; one that a hostile registry invents is cut at its smallest digest.
+    equal orders whatever the order of the collection. An index may list its own subject: then each holds
+    the other, and the index comes first. Bodies name each other by hash, so children make no cycle; one
+    that a hostile registry invents is cut at its smallest digest.
     """
     wanted = set(digests)
     held = held_by_each(wanted, edges, bound=bound)
@@ -76,7 +77,7 @@ def deletion_order(
     ordered: dict[Digest, None] = {}
     free = sorted(digest for digest in wanted if not holders[digest])
     while len(ordered) < len(wanted):
-        level = free or [min(wanted - ordered.keys())]
+        level = free or _cut(wanted - ordered.keys(), edges)
         ordered.update(dict.fromkeys(level))
         released: set[Digest] = set()
         for digest in level:
@@ -86,6 +87,12 @@ def deletion_order(
                     released.add(target)
         free = sorted(released)
     return tuple(ordered)
+
+
+def _cut(circle: Collection[Digest], edges: Mapping[Digest, Edges]) -> list[Digest]:
+    """Return what to take out of a circle first: what no index in it lists."""
+    listed = {child for digest in circle if digest in edges for child in edges[digest].children}
+    return sorted(digest for digest in circle if digest not in listed) or [min(circle)]
 
 
 def held_by_each(

@@ -39,12 +39,15 @@ _LISTS_OF_NAMED: Final[tuple[tuple[str, str], ...]] = (
     ("retention", "rules"),
     ("replication", "routes"),
 )
-_TYPE_MESSAGES: Final[Mapping[str, str]] = {
+_WORDINGS: Final[Mapping[str, str]] = {
     "missing": "missing",
     "tuple_type": "expected a list",
     "model_type": "expected keys and values",
     "model_attributes_type": "expected keys and values",
     "too_short": "an empty list",
+    "literal_error": "expected {expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
 }
 
 
@@ -90,16 +93,19 @@ def _repeated_names(document: Document) -> Iterator[Problem]:
 
 
 def _problems(document: Document, error: ValidationError) -> Iterator[Problem]:
-    for found in error.errors(include_url=False, include_input=False):
+    errors = error.errors(include_url=False, include_input=False)
+    deeper = {found["loc"][:-1] for found in errors if found["loc"]}
+    for found in errors:
         path: Path = found["loc"]
         if found["type"] == COMBINATION:
             for key, message in found["ctx"]["problems"]:
                 yield document.problem((*path, key), message)
         elif found["type"] == "extra_forbidden":
             yield document.problem(path, f"unknown key{_nearest(path)}")
-        else:
-            message = _TYPE_MESSAGES.get(found["type"]) or found["msg"].removeprefix("Value error, ")
-            yield document.problem(path, message)
+        elif found["type"] != "too_short" or path not in deeper:  # wrong items are not counted either
+            wording = _WORDINGS.get(found["type"])
+            message = wording.format(**found.get("ctx", {})) if wording else found["msg"]
+            yield document.problem(path, message.removeprefix("Value error, "))
 
 
 def _nearest(path: Path) -> str:

@@ -14,18 +14,17 @@ from shared.oci.names import Digest, TagName
 from shared.retention.snapshot import TagRecord
 
 _BOUND: Final = re.compile(
-    r"(?P<algorithm>sha256|sha512)-(?P<encoded>[a-f0-9]{64}(?:[a-f0-9]{64})?)(?:\.[A-Za-z0-9_-]+)?"
+    r"(?P<digest>sha256-[a-f0-9]{64}|sha512-[a-f0-9]{64}(?:[a-f0-9]{64})?)(?:\.[A-Za-z0-9_-]+)?"
 )
-_SHA256_LENGTH: Final = 64
 _SHORTENED: Final = len("sha512:") + 64
 
 
 def bound_subject(tag: TagName) -> Digest | None:
     """Return the sha256 subject that the tag's name says it belongs to, ``None`` for any other tag."""
     match = _BOUND.fullmatch(tag)
-    if match is None or match["algorithm"] != "sha256" or len(match["encoded"]) != _SHA256_LENGTH:
+    if match is None or not tag.startswith("sha256"):
         return None
-    return Digest(f"sha256:{match['encoded']}")
+    return Digest(match["digest"].replace("-", ":"))
 
 
 def bound_tags(tags: Iterable[TagRecord], digests: Collection[Digest]) -> dict[TagName, Digest]:
@@ -39,8 +38,8 @@ def bound_tags(tags: Iterable[TagRecord], digests: Collection[Digest]) -> dict[T
     for tag in tags:
         if not tag.name.startswith("sha") or (match := _BOUND.fullmatch(tag.name)) is None:
             continue
-        subject = f"{match['algorithm']}:{match['encoded']}"
-        if match["algorithm"] == "sha512" and len(subject) == _SHORTENED:
+        subject = match["digest"].replace("-", ":")
+        if subject.startswith("sha512:") and len(subject) == _SHORTENED:
             if shortened is None:
                 shortened = {
                     digest[:_SHORTENED]: digest for digest in digests if digest.startswith("sha512:")

@@ -1,7 +1,7 @@
 """What holds what in one repository, and how far that reaches."""
 
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from shared.oci.graph import Edges, referrers_by_subject
@@ -47,11 +47,14 @@ class Holdings:
         pointing = self._edges.get(digest)
         return None if pointing is None else pointing.subject
 
-    def keep(self, roots: Iterable[Digest], kept: dict[Digest, Hold | None]) -> None:
+    def keep(
+        self, roots: Iterable[Digest], kept: dict[Digest, Hold | None], *, present: Container[Digest]
+    ) -> None:
         """Add the roots and all that must stay with them to ``kept``, each with what holds it.
 
         Upwards too: a registry that deletes a subject deletes what refers to it ("Deleting the subject
-        deletes its graph", Azure's "Manage OCI artifacts"), so what stays keeps its subject.
+        deletes its graph", Azure's "Manage OCI artifacts"), so what stays keeps its subject, if that is
+        ``present``: two orphans of one subject do not keep each other.
         """
         pending: deque[Digest] = deque()
         for root in roots:
@@ -63,7 +66,7 @@ class Holdings:
         while pending:
             digest = pending.popleft()
             reached = list(self.below(digest))
-            if (subject := self.subject(digest)) is not None:
+            if (subject := self.subject(digest)) is not None and subject in present:
                 reached.append((subject, Because.HELD_BY_REFERRER))
             for other, how in sorted(reached):
                 if other not in kept:

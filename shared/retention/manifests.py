@@ -94,8 +94,9 @@ class ManifestJudge:
             self._sort(record)
         movable = self._holdings.spread(self._candidates, self._passive)
         kept: dict[Digest, Hold | None] = {}
-        self._holdings.keep(self._roots, kept)
-        self._holdings.keep([digest for digest in self._passive if digest not in movable], kept)
+        self._holdings.keep(self._roots, kept, present=self._manifests)
+        staying = [digest for digest in self._passive if digest not in movable]
+        self._holdings.keep(staying, kept, present=self._manifests)
         leaving = {digest: self._candidates[digest] for digest in self._candidates if digest not in kept}
         dragged = self._holdings.spread(
             leaving, {digest for digest in movable if digest not in kept and digest in self._passive}

@@ -204,11 +204,14 @@ class Planner:
 
     def _deletions(self, standings: Mapping[Digest, Standing]) -> Iterator[DeleteManifest]:
         going = [digest for digest, standing in standings.items() if not standing.keep]
+        edges, followers = self._snapshot.edges, self._followers
+        order = {digest: at for at, digest in enumerate(deletion_order(going, edges, bound=followers))}
         holders: dict[Digest, list[Digest]] = defaultdict(list)
-        for holder, held in held_by_each(going, self._snapshot.edges, bound=self._followers).items():
+        for holder, held in held_by_each(going, edges, bound=followers).items():
             for digest in held:
-                holders[digest].append(holder)
-        for digest in deletion_order(going, self._snapshot.edges, bound=self._followers):
+                if order[holder] < order[digest]:
+                    holders[digest].append(holder)
+        for digest in order:
             rule, reason = standings[digest].opinion
             held_by = tuple(sorted(holders[digest])) if digest in holders else ()
             yield DeleteManifest(digest, self._manifests[digest].size, rule or "", reason, held_by)
