@@ -16,7 +16,7 @@
     │   ├── NotFound                  404
     │   ├── OperationDisallowed       405: locked, or not offered by this registry
     │   ├── ContentRejected           400, 413, 422 and their kin: the same request fails again
-    │   ├── ManifestBlobUnknown       a manifest was refused because of content it points at
+    │   │   └── ManifestBlobUnknown   a manifest was refused because of content it points at
     │   ├── RateLimited               429; knows when to come back
     │   ├── RegistryUnavailable       5xx, or no answer; worth another try later
     │   └── ProtocolViolation         an answer that breaks the spec or our caps

@@ -41,19 +41,18 @@ def reachable(
     reason outside the bodies, such as cosign's tag names.
     """
     referrers = referrers_by_subject(edges)
-    held: dict[Digest, Digest | None] = {}
-    pending: list[tuple[Digest, Digest | None]] = [(root, None) for root in roots]
+    held: dict[Digest, Digest | None] = dict.fromkeys(roots)
+    pending = list(held)
     while pending:
-        digest, holder = pending.pop()
-        if digest in held:
-            continue
-        held[digest] = holder
-        pointing = edges.get(digest)
-        if pointing is not None:
-            pending.extend((child, digest) for child in pointing.children)
-        pending.extend((referrer, digest) for referrer in referrers.get(digest, ()))
+        holder = pending.pop()
+        below = [*edges[holder].children] if holder in edges else []
+        below.extend(referrers.get(holder, ()))
         if bound is not None:
-            pending.extend((follower, digest) for follower in bound.get(digest, ()))
+            below.extend(bound.get(holder, ()))
+        for digest in below:
+            if digest not in held:
+                held[digest] = holder
+                pending.append(digest)
     return held
 
 
