@@ -1,8 +1,11 @@
 """Carrying a plan out: every action looks once more before it acts, and is recorded when it is done.
 
-A plan is old when it is applied, by seconds or by hours. So each tag must still be where the plan saw
-it, each manifest must still have no tag, no lock and nothing new that points at it, and whatever held it
-must really be gone. Otherwise it stays, and the outcome says why.
+A plan is old when it is applied, by seconds or by hours. So each tag must still be as the plan saw it, each
+manifest must still have no tag, no lock and nothing new that holds it, and whatever held it must really be
+gone; neither may have been pushed again. Otherwise it stays, and the outcome says why.
+
+Registries have no conditional delete. What others do is honoured when it comes before the last look, which
+is one request before the delete.
 """
 
 import time
@@ -24,12 +27,15 @@ from shared.errors import (
 from shared.jobs.arrivals import Arrivals
 from shared.oci.names import Digest, TagName
 from shared.registry.acr import AcrClient
+from shared.retention.bound import bound_subject
 from shared.retention.plan import DeleteManifest, RepositoryPlan, Untag
 from shared.retention.report import Action, Outcome, Result
 
 _GONE: Final = frozenset({"done", "already_gone"})
 _FLUSH_SECONDS: Final = 1.0
 _FLUSH_LINES: Final = 200
+_LONG_ENOUGH: Final = 60.0
+"""How many seconds to wait when a registry that is asked too much does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +75,10 @@ class PlanApplication:
         self._clock = clock
         self._deadline = deadline
         self._threads = threads
+        self._untagged = {untag.digest for untag in plan.untag}
         self._results: dict[str, Result] = {}
         self._pause: Pause | None = None
-        self._denied: str | None = None
+        self._instead: _Found | None = None
         self._arrivals = Arrivals(acr, plan)
         for outcome in earlier:
             self._results[outcome.target] = outcome.result
@@ -80,21 +87,32 @@ class PlanApplication:
         """Apply what is left of the plan; ``None`` when nothing is left, else why it stopped.
 
         Tags first; then manifests in waves, whatever holds something in an earlier wave than what it
-        holds; then tags that are bound to a subject, so that no image loses its signature's tag unless the
-        image itself is gone.
+        holds. Tags that are bound to a subject go with the manifest that they are on, so that no image loses
+        its signature's tag unless the image itself is gone.
+
+        :raises StewardError: when the repository cannot be looked at, before anything was done.
         """
-        bound = {untag.tag for untag in self._plan.untag if untag.subject is not None}
+        self._look_at_repository()
+        free = [untag for untag in self._plan.untag if not _is_bound(untag)]
+        bound = [untag for untag in self._plan.untag if _is_bound(untag)]
         with ThreadPoolExecutor(self._threads, thread_name_prefix="apply") as pool:
-            self._each(pool, [untag for untag in self._plan.untag if untag.tag not in bound], self._untag)
+            self._each(pool, free, self._untag)
             for wave in _waves(self._plan.delete):
-                self._each(pool, self._bound_to(wave), self._untag_bound)
+                going = {deletion.digest for deletion in wave}
+                self._each(pool, [untag for untag in bound if untag.digest in going], self._untag)
                 self._each(pool, wave, self._delete)
-            self._each(pool, [untag for untag in self._plan.untag if untag.tag in bound], self._untag_bound)
+            self._each(pool, bound, self._untag)
         return self._pause
 
-    def _bound_to(self, wave: Sequence[DeleteManifest]) -> list[Untag]:
-        digests = {deletion.digest for deletion in wave}
-        return [untag for untag in self._plan.untag if untag.subject is not None and untag.digest in digests]
+    def _look_at_repository(self) -> None:
+        """See that the repository is still there, and not locked since the plan."""
+        try:
+            if self._acr.repository_attributes(self._plan.repository).locked:
+                self._instead = _Found("locked", "the repository is locked")
+        except NotFound:
+            self._instead = _Found("already_gone", "the repository does not exist any more")
+        except RateLimited as error:
+            self._pause = _pause_of(error)
 
     def _each[Planned: (Untag, DeleteManifest)](
         self, pool: ThreadPoolExecutor, actions: Iterable[Planned], act: Callable[[Planned], Outcome | None]
@@ -133,61 +151,77 @@ class PlanApplication:
     def _untag(self, untag: Untag) -> Outcome | None:
         return self._outcome("untag", untag.tag, lambda: self._untag_now(untag))
 
-    def _untag_bound(self, untag: Untag) -> Outcome | None:
-        if untag.subject is not None and self._results.get(untag.subject, "done") not in _GONE:
-            return self._outcome(
-                "untag", untag.tag, lambda: _Found("reachable", f"its subject {untag.subject} stayed")
-            )
-        return self._untag(untag)
-
     def _untag_now(self, untag: Untag) -> _Found:
+        stays = self._why_still_bound(untag) or self._why_tag_stays(untag)
+        if stays is not None:
+            return stays
+        return _Found("done" if self._acr.untag(self._plan.repository, untag.tag) else "already_gone")
+
+    def _why_still_bound(self, untag: Untag) -> _Found | None:
+        if untag.subject is not None and self._results.get(untag.subject) not in _GONE:
+            return _Found("reachable", f"its subject {untag.subject} stayed")
+        if _is_bound(untag) and (newcomer := self._arrivals.holder_of(untag.digest)) is not None:
+            return _Found("reachable", f"{newcomer} holds {untag.digest} since the plan")
+        return None
+
+    def _why_tag_stays(self, untag: Untag) -> _Found | None:
+        manifest = self._acr.manifest_attributes(self._plan.repository, untag.digest)
+        if manifest is not None and manifest.record.locked:
+            return _Found("locked", f"{untag.digest} is locked")
         now = self._acr.tag_attributes(self._plan.repository, untag.tag)
         if now is None:
             return _Found("already_gone")
         if now.digest != untag.digest:
             return _Found("moved", f"points at {now.digest} since the plan")
-        if now.locked:
-            return _Found("locked")
-        return _Found("done" if self._acr.untag(self._plan.repository, untag.tag) else "already_gone")
+        if now.updated > self._plan.at:
+            return _Found("moved", f"pushed again at {now.updated:%Y-%m-%d %H:%M:%S} UTC")
+        return _Found("locked") if now.locked else None
 
     def _delete(self, deletion: DeleteManifest) -> Outcome | None:
         return self._outcome("delete", deletion.digest, lambda: self._delete_now(deletion))
 
     def _delete_now(self, deletion: DeleteManifest) -> _Found:
+        stays = self._why_held(deletion) or self._why_manifest_stays(deletion)
+        if stays is not None:
+            return stays
+        deleted = self._acr.delete_manifest(self._plan.repository, deletion.digest)
+        return _Found("done" if deleted else "already_gone")
+
+    def _why_held(self, deletion: DeleteManifest) -> _Found | None:
         for holder in deletion.held_by:
-            if self._results.get(holder, "failed") not in _GONE:
+            if self._results.get(holder) not in _GONE:
                 return _Found("reachable", f"held by {holder}, which stayed")
         newcomer = self._arrivals.holder_of(deletion.digest)
-        if newcomer is not None:
-            return _Found("reachable", f"{newcomer} points at it since the plan")
+        return None if newcomer is None else _Found("reachable", f"{newcomer} holds it since the plan")
+
+    def _why_manifest_stays(self, deletion: DeleteManifest) -> _Found | None:
         now = self._acr.manifest_attributes(self._plan.repository, deletion.digest)
         if now is None:
             return _Found("already_gone")
         if now.tags:
             return _Found("retagged", f"has the tag {now.tags[0]}")
-        if now.record.locked:
-            return _Found("locked")
-        deleted = self._acr.delete_manifest(self._plan.repository, deletion.digest)
-        return _Found("done" if deleted else "already_gone")
+        # Whether untagging counts as an update of the manifest is not documented; if so, it was ours.
+        if now.record.updated > self._plan.at and deletion.digest not in self._untagged:
+            return _Found("retagged", f"pushed again at {now.record.updated:%Y-%m-%d %H:%M:%S} UTC")
+        return _Found("locked") if now.record.locked else None
 
     def _outcome(self, action: Action, target: TagName | Digest, act: Callable[[], _Found]) -> Outcome | None:
         """Turn whatever happens into an outcome; ``None`` leaves the action for the next invocation."""
         if self._pause is not None:
             return None
-        if self._denied is not None:
-            found = _Found("skipped", self._denied)
-        else:
+        found = self._instead
+        if found is None:
             try:
                 found = act()
             except RateLimited as error:
-                self._pause = Pause(reason=str(error), delay=error.retry_after or 60.0)
+                self._pause = _pause_of(error)
                 return None
             except OperationDisallowed as error:
                 found = _Found("locked", str(error))
             except NotFound:
                 found = _Found("already_gone")
             except (AccessDenied, AuthenticationFailed) as error:
-                self._denied = f"not tried, since the registry refuses: {error}"
+                self._instead = _Found("skipped", f"not tried, since the registry refuses: {error}")
                 found = _Found("failed", str(error))
             except StewardError as error:
                 found = _Found("failed", str(error))
@@ -216,6 +250,15 @@ class _Batch:
             self._record(self._waiting)
             self._waiting = []
         self._flushed = time.monotonic()
+
+
+def _pause_of(error: RateLimited) -> Pause:
+    return Pause(reason=str(error), delay=error.retry_after or _LONG_ENOUGH)
+
+
+def _is_bound(untag: Untag) -> bool:
+    """Tell whether the tag belongs to a manifest by its name, be that in the repository or not."""
+    return untag.subject is not None or bound_subject(untag.tag) not in {None, untag.digest}
 
 
 def _name(action: Untag | DeleteManifest) -> str:

@@ -11,8 +11,8 @@ from shared.retention.verdicts import RepositoryPlan
 
 type Action = Literal["untag", "delete"]
 type Result = Literal["done", "already_gone", "moved", "retagged", "locked", "reachable", "failed", "skipped"]
-"""``moved``: the tag points elsewhere since the plan. ``retagged``: the manifest has a tag again.
-``reachable``: something that stays holds the manifest. ``skipped``: not tried."""
+"""``moved``: the tag was pushed again since the plan, mostly to point elsewhere. ``retagged``: the manifest
+was tagged or pushed again. ``reachable``: something that stays holds it. ``skipped``: not tried."""
 
 _GONE: Final = frozenset({"done", "already_gone"})
 
