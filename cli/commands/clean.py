@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import click
+
+from cli.access import Access, access_options
+from cli.options import at_option, policy_option, registry_option, yes_option
+from cli.output import Output
+from cli.verbs import verb
+from shared.oci.names import LoginServer
+
+
+@verb(
+    examples=(
+        "steward clean --registry myreg.azurecr.io --policy policy.yaml",
+        "steward clean team/app --registry myreg.azurecr.io --policy policy.yaml --yes --json",
+    ),
+    shape='as plan, and in each repository "outcomes": [{"action", "target", "result", "at", "detail"}], '
+    '"counts": {...}',
+)
+@click.argument("repositories", nargs=-1, metavar="[REPOSITORY]...")
+@registry_option
+@policy_option
+@at_option
+@yes_option
+@access_options
+def clean(
+    output: Output,
+    *,
+    repositories: tuple[str, ...],
+    registry: LoginServer,
+    policy: Path,
+    at: str | None,
+    yes: bool,
+    access: Access,
+) -> int:
+    """Remove what a policy no longer wants, after showing the plan and asking.
+
+    Every tag and manifest is looked at once more before it goes. What a limit of the policy refuses stays,
+    and Ctrl-C stops after what is under way; run it again to go on.
+    """
+    from cli.cleaning import clean_registry
+    from cli.output import require_terminal
+    from cli.registries import Registries
+
+    require_terminal(yes=yes)
+    with Registries(access) as registries:
+        return clean_registry(output, registries, registry, policy, repositories, at=at, yes=yes)

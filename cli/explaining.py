@@ -1,0 +1,124 @@
+"""Why one tag or manifest stays or goes: its verdict, its manifest's, and what holds what."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cli.exits import FAILED, Failure
+from cli.output import Output
+from cli.planning import moment, read_policy
+from cli.registries import Registries
+from cli.words import short
+from shared.oci.graph import referrers_by_subject
+from shared.oci.names import Digest, Reference, TagName, parse_reference
+from shared.retention.plan import ManifestVerdict, RepositoryPlan, TagVerdict, check_limits, plan_repository
+from shared.retention.snapshot import RepositorySnapshot
+
+
+def explain_reference(
+    output: Output, registries: Registries, text: str, policy: Path, *, at: str | None
+) -> int:
+    """Print the explanation and return the exit code."""
+    when = moment(at)
+    document = read_policy(policy)
+    reference = parse_reference(text)
+    if reference.tag is None and reference.digest is None:
+        raise Failure(f"{text} names no tag and no digest", hint="steward plan explains whole repositories")
+    acr = registries.acr(reference.registry, purpose="be explained")
+    snapshot = acr.snapshot(reference.repository)
+    plan = check_limits(plan_repository(snapshot, document.retention, now=when), document.retention.limits)
+    found = _Found(snapshot, plan, reference)
+    if output.json:
+        output.document(found.to_json())
+    else:
+        found.show(output)
+    return 0
+
+
+class _Found:
+    """What the plan says of one reference."""
+
+    def __init__(self, snapshot: RepositorySnapshot, plan: RepositoryPlan, reference: Reference) -> None:
+        self._plan = plan
+        self._digests: Mapping[TagName, Digest] = {tag.name: tag.digest for tag in snapshot.tags}
+        self.tag: TagVerdict | None = None
+        digest = reference.digest
+        if digest is None:
+            self.tag = next((verdict for verdict in plan.tag_verdicts if verdict.tag == reference.tag), None)
+            if self.tag is None:
+                raise Failure(
+                    f"{reference} does not exist",
+                    hint=f"steward tags {reference.registry}/{reference.repository} lists what does",
+                    code=FAILED,
+                )
+            digest = self._digests[self.tag.tag]
+        self.digest: Digest = digest
+        self.manifest: ManifestVerdict | None = next(
+            (verdict for verdict in plan.manifest_verdicts if verdict.digest == digest), None
+        )
+        if self.manifest is None and self.tag is None:
+            raise Failure(f"{reference} does not exist", code=FAILED)
+        self.tags = [verdict for verdict in plan.tag_verdicts if self._digests.get(verdict.tag) == digest]
+        edges, referrers = snapshot.edges, referrers_by_subject(snapshot.edges)
+        self.held_by = sorted(other for other, pointing in edges.items() if digest in pointing.children)
+        own = edges.get(digest)
+        self.subject = None if own is None else own.subject
+        self.holds = [*(() if own is None else own.children), *sorted(referrers.get(digest, ()))]
+
+    def show(self, output: Output) -> None:
+        """Print it in words."""
+        words = short if output.terminal and not output.verbose else str
+        place = f"{self._plan.registry}/{self._plan.repository}"
+        if self.tag is not None:
+            self._line(output, f"{place}:{self.tag.tag}", self.tag, words)
+            output.say(f"  points at {words(self.digest)}")
+        if self.manifest is not None:
+            name = "its manifest" if self.tag is not None else f"{place}@{words(self.digest)}"
+            self._line(output, name, self.manifest, words)
+        for other in self.tags:
+            if self.tag is None or other.tag != self.tag.tag:
+                self._line(output, f"  also tagged {other.tag}", other, words)
+        for holder in self.held_by:
+            output.say(f"  listed by {words(holder)}{self._tagged(holder)}")
+        if self.subject is not None:
+            output.say(f"  refers to {words(self.subject)}{self._tagged(self.subject)}")
+        for held in self.holds:
+            output.say(f"  holds {words(held)}{self._tagged(held)}")
+        for warning in self._plan.warnings:
+            output.say(f"  warning: {words(warning)}", fg="yellow")
+        if self._plan.refused is not None:
+            output.say(f"  but nothing goes: {self._plan.refused}", fg="red")
+
+    def _line(self, output: Output, name: str, verdict: TagVerdict | ManifestVerdict, words: Any) -> None:
+        rule = f" (rule {verdict.rule})" if verdict.rule and verdict.rule not in str(verdict.reason) else ""
+        output.say(
+            f"{name} {'stays' if verdict.keep else 'goes'}: {words(str(verdict.reason))}{rule}",
+            fg="green" if verdict.keep else "red",
+        )
+
+    def _tagged(self, digest: Digest) -> str:
+        tags = sorted(tag for tag, target in self._digests.items() if target == digest)
+        return f", tagged {', '.join(tags)}" if tags else ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        plan = self._plan
+        tag, manifest = self.tag, self.manifest
+        return {
+            "registry": plan.registry,
+            "repository": plan.repository,
+            "at": plan.at.isoformat(),
+            "policy_digest": plan.policy_digest,
+            "tag": None if tag is None else {"tag": tag.tag, "digest": self.digest, **_verdict(tag)},
+            "manifest": None if manifest is None else {"digest": manifest.digest, **_verdict(manifest)},
+            "tags": [{"tag": other.tag, **_verdict(other)} for other in self.tags],
+            "held_by": self.held_by,
+            "subject": self.subject,
+            "holds": self.holds,
+            "warnings": list(plan.warnings),
+            "refused": None if plan.refused is None else plan.refused.to_json(),
+        }
+
+
+def _verdict(verdict: TagVerdict | ManifestVerdict) -> dict[str, Any]:
+    return {"keep": verdict.keep, "rule": verdict.rule, "reason": str(verdict.reason)}

@@ -1,0 +1,114 @@
+"""A plan as people read it: what goes, in order and with the reason; what stays, as far as they ask."""
+
+from collections.abc import Iterable
+
+from cli.columns import Cell, Column, Columns
+from cli.output import Output
+from cli.planning import Planned, rules_in_vain
+from cli.remedies import remedy
+from cli.words import count, short, size
+from shared.retention.plan import RepositoryPlan
+
+_MANY = 5
+
+
+def show_plans(output: Output, planned: Planned, *, complete: bool) -> None:
+    """Print every plan and a summary; ``complete`` when all repositories of the registry were looked at."""
+    for plan in planned.plans:
+        if not plan.is_empty or plan.warnings or output.verbose:
+            show_plan(output, plan)
+    _summary(output, planned.plans)
+    if complete and planned.plans:
+        for rule in rules_in_vain(planned):
+            output.note(f"rule {rule} matched nothing in any repository")
+
+
+def show_failures(output: Output, planned: Planned) -> None:
+    """Say which repositories could not be planned."""
+    shown = planned.failures if output.verbose else planned.failures[:_MANY]
+    said = ""
+    for what, error in shown:
+        hint = remedy(error)
+        output.fail(f"{what} could not be planned: {error}", "" if hint == said else hint)
+        said = hint
+    if len(shown) < len(planned.failures):
+        output.fail(f"and {len(planned.failures) - len(shown)} more; -v lists them")
+
+
+def show_plan(output: Output, plan: RepositoryPlan) -> None:
+    """Print one repository's plan."""
+    output.say(f"{plan.registry}/{plan.repository}", bold=True)
+    table = Columns(
+        output=output,
+        header=False,
+        plain=False,
+        indent=2,
+        columns=(
+            Column(title="verb"),
+            Column(title="what", shrinks=True, least=19),
+            Column(title="size", right=True),
+            Column(title="rule", shrinks=True, least=10),
+            Column(title="reason", wraps=True),
+        ),
+    )
+    words = short if output.terminal and not output.verbose else str
+    for untag in plan.untag:
+        table.add(Cell("untag", {"fg": "yellow"}), untag.tag, "", untag.rule, words(str(untag.reason)))
+    for deletion in plan.delete:
+        table.add(
+            Cell("delete", {"fg": "red"}),
+            words(deletion.digest),
+            size(deletion.size),
+            deletion.rule,
+            words(str(deletion.reason)),
+        )
+    if output.verbose:
+        for tag in plan.tag_verdicts:
+            if tag.keep:
+                table.add(Cell("keep", {"fg": "green"}), tag.tag, "", tag.rule or "", words(str(tag.reason)))
+        for manifest in plan.manifest_verdicts:
+            if manifest.keep:
+                table.add(
+                    Cell("keep", {"fg": "green"}),
+                    words(manifest.digest),
+                    "",
+                    manifest.rule or "",
+                    words(str(manifest.reason)),
+                )
+    table.flush()
+    counts = plan.counts
+    stay = (
+        f"{count(counts['tags'] - counts['untag'], 'tag')} and "
+        f"{count(counts['manifests'] - counts['delete'], 'manifest')} stay"
+    )
+    output.say(f"  {stay}{'' if output.verbose or plan.is_empty else ' (-v shows why)'}", dim=True)
+    for warning in plan.warnings:
+        output.say(f"  warning: {words(warning)}", fg="yellow")
+    if plan.refused is not None:
+        output.say(f"  refused: {plan.refused}", fg="red", bold=True)
+
+
+def removals(plans: Iterable[RepositoryPlan]) -> str:
+    """Read as ``3 tags and 5 manifests, at most 12.1 MB``."""
+    plans = list(plans)
+    tags = sum(len(plan.untag) for plan in plans)
+    manifests = sum(len(plan.delete) for plan in plans)
+    freed = sum(deletion.size for plan in plans for deletion in plan.delete)
+    return f"{count(tags, 'tag')} and {count(manifests, 'manifest')}, at most {size(freed)}"
+
+
+def _summary(output: Output, plans: tuple[RepositoryPlan, ...]) -> None:
+    looked = count(len(plans), "repository", "repositories")
+    allowed = [plan for plan in plans if plan.refused is None and not plan.is_empty]
+    refused = [plan for plan in plans if plan.refused is not None]
+    if not allowed and not refused:
+        output.say(f"{looked}: nothing to remove")
+        return
+    if allowed:
+        output.say(f"{looked}: {removals(allowed)} would go")
+    if refused:
+        output.say(
+            f"{removals(refused)} would go and are refused by limits: nothing is removed from "
+            f"{count(len(refused), 'repository', 'repositories')}",
+            fg="red",
+        )
