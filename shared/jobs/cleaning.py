@@ -12,7 +12,7 @@ from shared.jobs.services import Services
 from shared.messages import ApplyPlan, PlanRepository, parse_message
 from shared.render import plan_from_json, plan_to_json, report_to_json
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
-from shared.retention.report import Outcome, RepositoryReport
+from shared.retention.report import Outcome, RepositoryReport, count_results
 from shared.retention.snapshot import RepositorySnapshot
 from shared.storage.runs import Part
 
@@ -20,7 +20,7 @@ _LONGEST_APPLICATION: Final = 200
 """How many invocations may work on one plan; at 20 minutes each, no honest plan needs more."""
 
 _FRESH: Final = timedelta(hours=24)
-"""A plan older than this is not carried out: policy and registry may have changed since."""
+"""A plan older than this is not carried out: too much may have changed in the registry since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,21 +89,32 @@ def record_failed_repository(
 
 
 def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime]) -> Step:
-    if services.runs.read_plan(part) is not None:
-        return Step(part=part, step="planned before")
+    """Save the repository's plan; one that an earlier delivery saved is taken as it is."""
     started = clock()
+    document = services.runs.read_plan(part)
+    if document is not None:
+        plan = plan_from_json(document)
+    else:
+        found = _make_plan(services, run, part, started)
+        if found is None:
+            _fail(services, part, "the repository does not exist any more", started)
+            return Step(part=part, step="gone")
+        plan = found
+        services.runs.save_plan(part, plan_to_json(plan), plan.counts)
+    if run.mode == "plan" or plan.refused is not None or plan.is_empty:
+        _finish(services, run, part, plan, (), now=clock())
+    return Step(part=part, step="planned", detail="" if plan.refused is None else str(plan.refused))
+
+
+def _make_plan(services: Services, run: Run, part: Part, started: datetime) -> RepositoryPlan | None:
+    """Return what is to happen to the repository as it is now, ``None`` when it does not exist."""
     policy = services.policy.current()
     retention = policy.retention.on_push() if run.kind == "push" else policy.retention
     try:
         snapshot = _look(services, part)
     except NotFound:
-        _fail(services, part, "the repository does not exist any more", started)
-        return Step(part=part, step="gone")
-    plan = check_limits(plan_repository(snapshot, retention, now=started), retention.limits)
-    services.runs.save_plan(part, plan_to_json(plan), plan.counts)
-    if run.mode == "plan" or plan.refused is not None or plan.is_empty:
-        _finish(services, run, part, plan, (), started=started, finished=clock())
-    return Step(part=part, step="planned", detail="" if plan.refused is None else str(plan.refused))
+        return None
+    return check_limits(plan_repository(snapshot, retention, now=started), retention.limits)
 
 
 def _look(services: Services, part: Part) -> RepositorySnapshot:
@@ -123,15 +134,16 @@ def _apply(
         raise InvalidMessage(f"run {run.name} has no plan for {part.registry}/{part.repository}")
     plan = plan_from_json(document)
     now = clock()
-    if run.mode != "apply" or services.settings.cleanup_mode != "apply":
-        return Step(part=part, step="left alone", detail="deleting is not switched on")
-    if plan.refused is not None:
-        return Step(part=part, step="left alone", detail=str(plan.refused))
-    if now - plan.at > _FRESH or message.continuation > _LONGEST_APPLICATION:
-        _fail(services, part, f"the plan of {plan.at:%Y-%m-%d %H:%M} UTC is too old to carry out", now)
-        return Step(part=part, step="failed", detail="too old")
     log = services.runs.outcomes(part)
     earlier = [Outcome.from_json(line) for line in log.read()]
+    if run.mode != "apply" or services.settings.cleanup_mode != "apply" or plan.refused is not None:
+        _finish(services, run, part, plan, earlier, now=now)
+        why = "deleting is not switched on" if plan.refused is None else str(plan.refused)
+        return Step(part=part, step="left alone", detail=why)
+    outdated = _why_outdated(services, plan, message, now)
+    if outdated is not None:
+        _fail(services, part, outdated, now)
+        return Step(part=part, step="failed", detail=outdated)
     outcomes = list(earlier)
 
     def record(batch: Sequence[Outcome]) -> None:
@@ -149,8 +161,19 @@ def _apply(
     ).run()
     if pause is not None:
         return _continue(services, part, message, pause)
-    _finish(services, run, part, plan, outcomes, started=plan.at, finished=clock())
+    _finish(services, run, part, plan, outcomes, now=clock())
     return Step(part=part, step="applied", detail=f"{len(outcomes)} actions")
+
+
+def _why_outdated(services: Services, plan: RepositoryPlan, message: ApplyPlan, now: datetime) -> str | None:
+    """Return why the plan may not be carried out any more, or ``None``."""
+    if now - plan.at > _FRESH:
+        return f"the plan of {plan.at:%Y-%m-%d %H:%M} UTC is too old to carry out"
+    if message.continuation > _LONGEST_APPLICATION:
+        return f"given up after {message.continuation} invocations"
+    if services.policy.current().digest != plan.policy_digest:
+        return "the policy changed after the plan was made"
+    return None
 
 
 def _continue(services: Services, part: Part, message: ApplyPlan, pause: Pause) -> Step:
@@ -173,22 +196,23 @@ def _finish(
     plan: RepositoryPlan,
     outcomes: Sequence[Outcome],
     *,
-    started: datetime,
-    finished: datetime,
+    now: datetime,
 ) -> None:
     unique = {(outcome.action, outcome.target): outcome for outcome in outcomes}
     report = RepositoryReport(
-        plan=plan, mode=run.mode, started=started, finished=finished, outcomes=tuple(unique.values())
+        plan=plan, mode=run.mode, started=plan.at, finished=now, outcomes=tuple(unique.values())
     )
     services.runs.save_report(part, report_to_json(report), report.counts)
 
 
 def _fail(services: Services, part: Part, reason: str, now: datetime) -> None:
     """Finish the repository without success; its plan and outcomes, if there are any, stay as they are."""
+    outcomes = list(services.runs.outcomes(part).read())
     document = {
         "failed": reason,
         "finished": now.isoformat(),
         "plan": services.runs.read_plan(part),
-        "outcomes": list(services.runs.outcomes(part).read()),
+        "outcomes": outcomes,
     }
-    services.runs.save_report(part, document, {"failures": 1})
+    counts = count_results(Outcome.from_json(outcome) for outcome in outcomes)
+    services.runs.save_report(part, document, {**counts, "failures": 1})

@@ -6,11 +6,12 @@ message to finish takes the step; a second one taking it again sends messages th
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from shared.errors import InvalidPolicy
 from shared.jobs.services import Services
 from shared.messages import ApplyPlan, PlanRepository
 from shared.oci.names import LoginServer, Reference, RepositoryName, parse_login_server, parse_repository
@@ -19,7 +20,7 @@ from shared.retention.limits import check_run_limits
 from shared.settings import CleanupMode
 from shared.storage.runs import Document, Part
 
-type RunKind = Literal["night", "push", "reconciliation"]
+type RunKind = Literal["night", "push", "reconciliation", "mirror"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,22 +102,25 @@ def read_run(services: Services, name: str) -> Run | None:
     return None if document is None else Run.from_json(document)
 
 
-def open_run(services: Services, run: Run, *, delay: float = 0.0) -> bool:
-    """Save the run and queue its repositories; ``False`` when a run of that name was opened before."""
-    if not services.runs.open_run(run.name, run.to_json()):
-        return False
+def open_run(services: Services, run: Run) -> None:
+    """Save the run and queue its repositories."""
+    services.runs.open_run(run.name, run.to_json())
+    _queue_planning(services, run)
+
+
+def _queue_planning(services: Services, run: Run, *, delay: float = 0.0) -> None:
     for registry, repository in run.repositories:
         services.cleanup_queue.send(
             PlanRepository(run=run.name, registry=registry, repository=repository), delay=delay
         )
-    return True
 
 
 def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, now: datetime) -> str | None:
     """Queue a cleanup of the repository that was pushed to, where a rule asks for it.
 
     The name of the run holds the repository and the time window, so that any number of pushes, and any
-    number of app instances, open it once; the message waits until the window has closed.
+    number of app instances, open it once; the message waits until the window has closed. It is sent first:
+    a failure between the two makes the event come again, and what was opened already would not be sent.
 
     :returns: the run's name, ``None`` when no rule is marked ``on_push`` for the repository.
     """
@@ -126,22 +130,27 @@ def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, 
     window = int(now.timestamp()) // length
     opened = datetime.fromtimestamp(window * length, UTC)
     place = hashlib.sha256(f"{source.registry}/{source.repository}".encode()).hexdigest()[:16]
+    name = f"push-{opened:%Y%m%dt%H%M%Sz}-{place}"
+    if services.runs.read_run(name) is not None:
+        return name
     run = Run(
-        name=f"push-{opened:%Y%m%dt%H%M%Sz}-{place}",
+        name=name,
         kind="push",
         started=now,
         mode=services.settings.cleanup_mode,
         policy_digest=policy.digest,
         repositories=((source.registry, source.repository),),
     )
-    open_run(services, run, delay=(window + 1) * length - now.timestamp())
-    return run.name
+    _queue_planning(services, run, delay=(window + 1) * length - now.timestamp())
+    services.runs.open_run(name, run.to_json())
+    return name
 
 
 def advance(services: Services, run: Run) -> None:
     """When every repository is planned or failed, check the run's limits and queue the plans.
 
-    Does nothing in plan mode, before that moment, and after it.
+    Does nothing in plan mode, before that moment, and after it. Without a policy there are no limits to
+    check: then nothing is removed.
     """
     if (
         run.mode != "apply"
@@ -155,14 +164,18 @@ def advance(services: Services, run: Run) -> None:
     finished = {(found.registry, found.repository) for found in services.runs.list_reports(run.name)}
     if any(part not in counts and part not in finished for part in run.repositories):
         return
-    limits = services.policy.current().retention.limits.run
-    refusal = check_run_limits(list(counts.values()), limits)
-    if refusal is None:
-        pending = [part for part in run.repositories if part in counts and part not in finished]
-        _queue_plans(services, run, pending)
-    services.runs.mark_applying(run.name, {"refused": None if refusal is None else refusal.to_json()})
+    refused = _why_refused(services, counts.values())
+    if refused is None:
+        for registry, repository in run.repositories:
+            if (registry, repository) in counts and (registry, repository) not in finished:
+                services.cleanup_queue.send(ApplyPlan(run=run.name, registry=registry, repository=repository))
+    services.runs.mark_applying(run.name, {"refused": refused})
 
 
-def _queue_plans(services: Services, run: Run, parts: Sequence[tuple[LoginServer, RepositoryName]]) -> None:
-    for registry, repository in parts:
-        services.cleanup_queue.send(ApplyPlan(run=run.name, registry=registry, repository=repository))
+def _why_refused(services: Services, counts: Iterable[Mapping[str, int]]) -> Document | None:
+    try:
+        limit = services.policy.current().retention.limits.run
+    except InvalidPolicy as error:
+        return {"message": str(error)}
+    refusal = check_run_limits(counts, limit)
+    return None if refusal is None else refusal.to_json()

@@ -434,7 +434,7 @@ def test_when_recording_fails_the_application_ends(world: World) -> None:
     def fail(_: object) -> None:
         raise StorageUnavailable("appending to outcomes.jsonl: 503")
 
-    application._record = fail  # type: ignore[method-assign]
+    application._record = fail  # type: ignore[method-assign,assignment]
     with pytest.raises(StorageUnavailable):
         application.run()
     assert len(world.home().manifests) == 1, "what holds the outcome back holds the next wave back"
