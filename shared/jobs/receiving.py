@@ -6,25 +6,29 @@ from typing import Any, Final
 
 from shared.errors import InvalidEvent
 from shared.jobs.followers import signed_tags
+from shared.jobs.reconciling import open_comparison
 from shared.jobs.runs import open_push_cleanup, replication_run
 from shared.jobs.services import Services
 from shared.messages import ReplicateTag
 from shared.oci.names import LoginServer, Reference
 from shared.policy import Policy
 from shared.replication.events import RegistryEvent, parse_registry_events
-from shared.replication.routes import route_push
+from shared.replication.routes import UnmappablePush, route_push, unmappable
 
 PUSH: Final = "push"
+DELETE: Final = "delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedEvent:
-    """What one event led to."""
+    """What one event led to; ``unmappable`` is what a route takes and cannot name on its target."""
 
     event: RegistryEvent
     login_server: LoginServer
     targets: tuple[Reference, ...] = ()
+    unmappable: tuple[UnmappablePush, ...] = ()
     cleanup: str | None = None
+    comparison: str | None = None
 
     def log_fields(self) -> dict[str, object]:
         """Return the fields of a structured log line."""
@@ -36,7 +40,9 @@ class ReceivedEvent:
             "tag": self.event.tag,
             "digest": self.event.digest,
             "targets": [str(target) for target in self.targets],
+            "unmappable": [f"{each.route}: {each.template}: {each.reason}" for each in self.unmappable],
             "cleanup": self.cleanup,
+            "comparison": self.comparison,
         }
 
 
@@ -46,8 +52,8 @@ def receive_events(services: Services, body: bytes | dict[str, Any], *, now: dat
     A push of a tag queues one message per target of each route that takes it, and a cleanup of the
     repository where a rule is marked ``on_push``. A signature or another referrer queues the tags of the
     image that it belongs to. Child manifests are pushed without a tag, and deletes change nothing that has
-    to be copied: both lead to nothing. The same event twice leads to the same
-    work twice, which does nothing the second time.
+    to be copied: both lead to nothing. The same event twice leads to the same work twice, which does nothing
+    the second time.
 
     :raises InvalidEvent: when the body cannot be understood, or comes from a registry that no setting names.
     :raises StorageError: when the work could not be queued; the event must be delivered again.
@@ -57,15 +63,25 @@ def receive_events(services: Services, body: bytes | dict[str, Any], *, now: dat
 
 def _receive(services: Services, event: RegistryEvent, now: datetime) -> ReceivedEvent:
     login_server = _login_server(services, event)
+    policy = services.policy.current()
+    if event.kind == DELETE:
+        place = (login_server, event.repository)
+        comparison = open_comparison(services, policy, place, now=now)
+        return ReceivedEvent(event=event, login_server=login_server, comparison=comparison)
     if event.kind != PUSH:
         return ReceivedEvent(event=event, login_server=login_server)
-    policy = services.policy.current()
     pushed = Reference(registry=login_server, repository=event.repository, tag=event.tag, digest=event.digest)
     targets = _replicate(services, policy, pushed, now=now)
     for tag in signed_tags(services, policy, pushed):
         targets += _replicate(services, policy, replace(pushed, tag=tag, digest=None), now=now, refresh=True)
     cleanup = open_push_cleanup(services, policy, pushed, now=now) if event.tag is not None else None
-    return ReceivedEvent(event=event, login_server=login_server, targets=tuple(targets), cleanup=cleanup)
+    return ReceivedEvent(
+        event=event,
+        login_server=login_server,
+        targets=tuple(targets),
+        unmappable=unmappable(pushed, policy.replication),
+        cleanup=cleanup,
+    )
 
 
 def _replicate(
