@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -104,7 +105,7 @@ class _BadRequest(Exception):
 
 def _limit(req: func.HttpRequest) -> int:
     text = req.params.get("limit", str(DEFAULT_LIMIT))
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:9]) <= LARGEST_LIMIT:
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > LARGEST_LIMIT:
         raise _BadRequest(f"limit: {text[:20]!r}, expected 1 to {LARGEST_LIMIT}")
     return int(text)
 

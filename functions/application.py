@@ -1,19 +1,12 @@
-"""What every door needs: the wired services, the clock, and one translation of errors."""
+"""What every door needs: the wired services and the clock."""
 
-import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from shared.errors import StewardError
-
 if TYPE_CHECKING:
     from shared.jobs.services import Services
-
-logger = logging.getLogger("steward")
 
 
 @cache
@@ -34,17 +27,3 @@ def services() -> "Services":
 def now() -> datetime:
     """Return the time; doors are where the clock is read."""
     return datetime.now(UTC)
-
-
-@contextmanager
-def acknowledging(what: str, **fields: str) -> Iterator[None]:
-    """Let temporary errors out, so that the queue delivers again; log and swallow the others.
-
-    For messages whose failure was recorded where it happened: the same message would fail the same way.
-    """
-    try:
-        yield
-    except StewardError as error:
-        if error.temporary:
-            raise
-        logger.exception("cannot %s", what, extra=fields)
