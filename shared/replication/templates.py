@@ -11,8 +11,10 @@ from shared.oci.names import (
     LoginServer,
     Reference,
     RepositoryName,
+    TagName,
     parse_login_server,
     parse_repository,
+    parse_tag,
 )
 from shared.selection import Glob
 
@@ -22,6 +24,7 @@ BUILT_IN: Final = frozenset({"repository", "basename", "flattened", "registry_na
 _ANY: Final = frozenset({1, 2, 3})
 """How many components a name that may be of any depth has, as far as it matters here."""
 _HUB_COMPONENTS: Final = 2
+_TAG: Final = "{tag}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,39 @@ class TargetTemplate:
         return frozenset(min(literal + times * (depth - 1), 3) for depth in of_source)
 
 
+@dataclass(frozen=True, slots=True)
+class TagTemplate:
+    """One more name for each tag on the target: ``{tag}`` with something before or after it."""
+
+    text: str
+
+    def __str__(self) -> str:
+        """Read as it was written."""
+        return self.text
+
+    def fill(self, source: Reference) -> TagName:
+        """Return the target's tag for a source's.
+
+        :raises InvalidName: when the result is too long for a tag.
+        """
+        return parse_tag(self.text.replace(_TAG, source.tag or ""))
+
+
+def parse_tag_template(text: str) -> TagTemplate:
+    """Return the template that the text is.
+
+    :raises InvalidInput: unless it holds ``{tag}`` once and besides only what a tag may hold. Without it,
+        all tags of a repository would take turns under one name.
+    """
+    if text.count(_TAG) != 1 or text == _TAG:
+        raise InvalidInput(f"{text[:140]!r} is no extra tag: it holds {_TAG} once, and something else")
+    try:
+        parse_tag(text.replace(_TAG, "x"))
+    except InvalidName as error:
+        raise InvalidInput(f"{text[:140]!r} is no extra tag: {error}") from error
+    return TagTemplate(text)
+
+
 def parse_template(text: str) -> TargetTemplate:
     """Return the template that the text is.
 
@@ -108,8 +144,8 @@ def check_template(template: TargetTemplate, repositories: Sequence[Glob], group
         raise InvalidInput(f"{template}: {{{min(unknown)}}} is not known; known are {known}")
     if template.registry == DOCKER_HUB and (depths := template.depths(repositories)) != {_HUB_COMPONENTS}:
         depth = max(depths, key=lambda depth: abs(depth - _HUB_COMPONENTS))
-        count = "3 or more" if depth > _HUB_COMPONENTS else str(depth)
+        count = "three or more components" if depth > _HUB_COMPONENTS else "one component"
         raise InvalidInput(
-            f"{template}: can become a name of {count} components; Docker Hub has exactly two: "
+            f"{template}: can become a name of {count}; Docker Hub has exactly two: "
             "use {basename} or {flattened} after a namespace"
         )

@@ -1,0 +1,28 @@
+import json
+from datetime import UTC, datetime
+
+from shared.oci.names import parse_reference
+from shared.replication.report import ReplicationOutcome
+
+
+def test_an_outcome_is_json() -> None:
+    outcome = ReplicationOutcome(
+        route="to-hub",
+        source=parse_reference("demo.azurecr.io/team/app:v1"),
+        target=parse_reference("docker.io/acme/app:v1"),
+        result="copied",
+        at=datetime(2026, 11, 23, tzinfo=UTC),
+        bytes_copied=10,
+        seconds=1.23456,
+    )
+    assert json.loads(json.dumps(outcome.to_json())) == {
+        "route": "to-hub",
+        "source": "demo.azurecr.io/team/app:v1",
+        "target": "docker.io/acme/app:v1",
+        "result": "copied",
+        "at": "2026-11-23T00:00:00+00:00",
+        "digest": None,
+        "bytes_copied": 10,
+        "seconds": 1.235,
+        "detail": "",
+    }
