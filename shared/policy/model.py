@@ -17,7 +17,7 @@ class ProtectionModel(_Section):
 
     name: fields.Name | None = Field(None, description="What reasons call it; the tags when left out.")
     registries: fields.Registries | None = Field(None, description="Globs of login servers; all by default.")
-    repositories: fields.Repositories = Field(description="Doublestar globs, such as team/**.")
+    repositories: fields.Repositories | None = Field(None, description="Doublestar globs; all by default.")
     exclude_repositories: fields.ExcludedRepositories = Field(
         (), description="Globs of repositories left out."
     )

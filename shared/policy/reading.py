@@ -32,13 +32,14 @@ from shared.retention.rules import (
     TagRule,
     UntaggedRule,
 )
-from shared.selection import RepositorySelection, TagSelection
+from shared.selection import RepositorySelection, TagSelection, parse_glob
 
 _LISTS_OF_NAMED: Final[tuple[tuple[str, str], ...]] = (
     ("retention", "protect"),
     ("retention", "rules"),
     ("replication", "routes"),
 )
+_EVERYWHERE: Final = (parse_glob("**", "repository"),)
 _WORDINGS: Final[Mapping[str, str]] = {
     "missing": "missing",
     "tuple_type": "expected a list",
@@ -181,7 +182,7 @@ def _limit(model: LimitModel | None, default: Limit) -> Limit:
 def _repositories(model: ProtectionModel | RuleModel | SourceModel) -> RepositorySelection:
     return RepositorySelection(
         registries=model.registries or (),
-        repositories=model.repositories,
+        repositories=model.repositories or _EVERYWHERE,
         excluded=model.exclude_repositories,
     )
 
