@@ -23,8 +23,8 @@ def replicate_tag(message: func.QueueMessage) -> None:
 @blueprint.function_name("start_reconciliation")
 @blueprint.timer_trigger(arg_name="timer", schedule="%RECONCILE_SCHEDULE%", run_on_startup=False)
 def start_reconciliation(timer: func.TimerRequest) -> None:
-    """Queue every routed tag whose target is missing or different."""
+    """Queue a comparison of every routed repository with its targets, unless the last one is going on."""
     from shared.jobs.reconciling import start_reconciliation as start
 
     opened = start(services(), now=now())
-    logger.info("opened reconciliation", extra={**opened.log_fields(), "past_due": timer.past_due})
+    logger.info("reconciling", extra={**opened.log_fields(), "past_due": timer.past_due})

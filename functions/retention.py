@@ -23,8 +23,8 @@ def start_nightly_run(timer: func.TimerRequest) -> None:
 @blueprint.function_name("clean_repository")
 @blueprint.queue_trigger(arg_name="message", queue_name="%CLEANUP_QUEUE%", connection="StewardStorage")
 def clean_repository(message: func.QueueMessage) -> None:
-    """Plan one repository, or carry out its plan."""
-    from shared.jobs.cleaning import clean
+    """Plan one repository, carry out its plan, or compare it with its targets."""
+    from shared.jobs.repositories import work_on_repository
 
-    step = clean(services(), message.get_body(), clock=now)
-    logger.info("cleaned repository", extra=step.log_fields())
+    step = work_on_repository(services(), message.get_body(), clock=now)
+    logger.info("worked on repository", extra=step.log_fields())

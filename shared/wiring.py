@@ -17,6 +17,7 @@ from shared.registry.transport import TransportOptions
 from shared.settings import Settings, UserPassword
 from shared.storage.account import StorageAccount
 from shared.storage.edges import EdgeStore
+from shared.storage.ledger import Ledger
 from shared.storage.poison import PoisonStore
 from shared.storage.policy_source import BlobPolicySource, FilePolicySource, PolicySource
 from shared.storage.queues import WorkQueue
@@ -111,10 +112,12 @@ def wire(settings: Settings) -> Services:
         settings=settings,
         policy=_policy_source(settings, account),
         registries=ConfiguredRegistries(settings, entra),
+        events_queue=WorkQueue(account.queues, settings.events_queue),
         replication_queue=WorkQueue(account.queues, settings.replication_queue),
         cleanup_queue=WorkQueue(account.queues, settings.cleanup_queue),
         runs=RunStore(account.blobs, settings.runs_container),
         edges=EdgeStore(account.blobs, settings.runs_container),
+        ledger=Ledger(account.blobs, settings.runs_container),
         poison=PoisonStore(account.blobs, settings.runs_container),
     )
 

@@ -205,8 +205,10 @@ def test_what_is_no_json_object_of_ours_is_refused(text: str | bytes) -> None:
         (PLAN | {"version": {"a": 1}}, "version: a JSON object, this app reads version 1"),
         (
             PLAN | {"kind": "clean-repository"},
-            "kind: 'clean-repository', expected one of plan-repository, apply-plan, replicate-tag, "
-            "reconcile-repository",
+            (
+                "kind: 'clean-repository', expected one of plan-repository, apply-plan, replicate-tag, "
+                "reconcile-repository"
+            ),
         ),
         (
             {"version": 1},

@@ -1,15 +1,24 @@
 """A message that failed too often becomes a record that a person finds, and a failure in its run."""
 
-import base64
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.errors import InvalidMessage
 from shared.jobs.cleaning import record_failed_repository
+from shared.jobs.comparing import fail_comparison
+from shared.jobs.deferring import message_document
 from shared.jobs.replicating import record_failed_replication
 from shared.jobs.services import Services
-from shared.messages import ApplyPlan, Message, PlanRepository, ReplicateTag, parse_message
+from shared.messages import (
+    ApplyPlan,
+    Message,
+    PlanRepository,
+    ReconcileRepository,
+    ReplicateTag,
+    parse_message,
+)
+from shared.storage.runs import Part
 
 POISONED = "failed on every delivery; its last error is in the logs of the function"
 
@@ -39,17 +48,14 @@ def record_poison(
     message: Message | None = None
     with suppress(InvalidMessage):
         message = parse_message(body)
-    document = {
-        "origin": origin,
-        "id": message_id,
-        "recorded": now.isoformat(),
-        "body": base64.b64encode(body).decode(),
-        "text": body.decode("utf-8", errors="replace"),
-    }
+    document = message_document(origin, message_id, body, reason=POISONED, now=now)
     name = services.poison.save(origin, message_id, document, now=now)
     match message:
         case PlanRepository() | ApplyPlan():
             record_failed_repository(services, message, f"the message {name} {POISONED}", now=now)
+        case ReconcileRepository():
+            part = Part(run=message.run, registry=message.registry, repository=message.repository)
+            fail_comparison(services, part, f"the message {name} {POISONED}", now=now)
         case ReplicateTag():
             record_failed_replication(services, message, f"the message {name} {POISONED}", now=now)
         case None:

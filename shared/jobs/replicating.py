@@ -3,18 +3,26 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.errors import InvalidMessage, StewardError
+from shared.jobs.deferring import MOST_DEFERRALS, message_document, wait_of
+from shared.jobs.recording import RecordedTarget
 from shared.jobs.services import Services
 from shared.messages import ReplicateTag, parse_message
 from shared.oci.manifest import Descriptor
-from shared.oci.names import DOCKER_HUB, Digest, Reference, TagName
-from shared.registry.copy import copy_graph
-from shared.registry.repository import RepositoryClient
+from shared.oci.names import DOCKER_HUB, Digest, Reference, RepositoryName, TagName
+from shared.registry.content import ContentSource
+from shared.registry.copy import CopyReport, copy_graph
+from shared.registry.platforms import PlatformSource
+from shared.replication.advice import advise
+from shared.replication.replicas import Replica
 from shared.replication.report import ReplicationOutcome, ReplicationResult
 from shared.replication.routes import ReplicationTarget, route_push
+
+ORIGIN: Final = "replicate-tag"
+"""Under which poisoned messages of this kind are kept."""
 
 _WATCH_EVERY: Final = 5.0
 _ROUNDS: Final = 3
@@ -24,8 +32,9 @@ _ROUNDS: Final = 3
 def replicate(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> ReplicationOutcome:
     """Carry out one message and record what happened in its run.
 
-    The source tag is resolved now: the message only says where to look. Errors that another try may cure
-    are raised, so that the queue delivers again; all others are recorded with their reason.
+    The source tag is resolved now: the message only says where to look. What a registry wants to be asked
+    later goes back to the queue with that delay. Other errors that another try may cure are raised, so that
+    the queue delivers again; all others are recorded with their reason.
 
     :raises InvalidMessage: when the body is no message of ours; it ends in the poison queue.
     :raises StewardError: of a temporary kind.
@@ -35,11 +44,9 @@ def replicate(services: Services, body: bytes, *, clock: Callable[[], datetime])
         raise InvalidMessage(f"kind: {message.kind!r} does not belong in the replication queue")
     started = time.monotonic()
     try:
-        outcome = _replicate(services, message, clock)
+        outcome = _Replication(services, message, clock).run()
     except StewardError as error:
-        if error.temporary:
-            raise
-        outcome = _outcome(message, "failed", clock(), detail=str(error))
+        outcome = _failed(services, message, error, clock())
     outcome = replace(outcome, seconds=time.monotonic() - started)
     services.runs.replications(message.run).append([outcome.to_json()])
     return outcome
@@ -53,47 +60,148 @@ def record_failed_replication(
     services.runs.replications(message.run).append([outcome.to_json()])
 
 
-def _replicate(
-    services: Services, message: ReplicateTag, clock: Callable[[], datetime]
+def _failed(
+    services: Services, message: ReplicateTag, error: StewardError, now: datetime
 ) -> ReplicationOutcome:
-    source_tag, target_tag = _tag(message.source), _tag(message.target)
-    routed = _routed(services, message)
-    if routed is None:
-        return _outcome(message, "superseded", clock(), detail="the policy does not route it any more")
-    source = services.registries.acr(message.source.registry).repository(message.source.repository)
-    target_registry = services.registries.target(message.target.registry)
-    target = target_registry.repository(message.target.repository)
-    for _ in range(_ROUNDS):
-        wanted = source.resolve(source_tag)
-        if wanted is None:
-            return _outcome(message, "gone", clock(), detail="the source tag does not exist any more")
-        present = target.resolve(target_tag)
-        if present is not None and present.digest == wanted.digest and not message.refresh:
-            return _outcome(message, "up_to_date", clock(), digest=wanted.digest)
-        if present is None:
-            _ensure_repository(services, routed)
-        watch = _Watch(source, source_tag, wanted)
-        report = copy_graph(
+    wait = wait_of(error, deferrals=message.deferrals)
+    if wait is None:
+        if error.temporary:
+            raise error
+        return _outcome(message, "failed", now, detail=advise(error))
+    if message.deferrals < MOST_DEFERRALS:
+        services.replication_queue.send(replace(message, deferrals=message.deferrals + 1), delay=wait)
+        again = now + timedelta(seconds=wait)
+        return _outcome(message, "deferred", now, detail=f"until {again:%Y-%m-%d %H:%M} UTC: {error}")
+    reason = f"given up after {message.deferrals} waits: {error}"
+    identity = f"{message.run}-{now:%H%M%S%f}"
+    body = replace(message, deferrals=0).to_json().encode()
+    services.poison.save(
+        ORIGIN, identity, message_document(ORIGIN, identity, body, reason=reason, now=now), now=now
+    )
+    return _outcome(message, "failed", now, detail=reason)
+
+
+class _Replication:
+    """One message being carried out."""
+
+    def __init__(self, services: Services, message: ReplicateTag, clock: Callable[[], datetime]) -> None:
+        self._services = services
+        self._message = message
+        self._clock = clock
+        self._source_tag = _tag(message.source)
+        self._target_tag = _tag(message.target)
+
+    def run(self) -> ReplicationOutcome:
+        routed = self._routed()
+        if routed is None:
+            return self._outcome("superseded", detail="the policy does not route it any more")
+        source = self._source(routed)
+        registry = self._services.registries.target(self._message.target.registry)
+        target = registry.repository(self._message.target.repository)
+        for _ in range(_ROUNDS):
+            wanted = source.resolve(self._source_tag)
+            if wanted is None:
+                return self._outcome("gone", detail="the source tag does not exist any more")
+            present = target.resolve(self._target_tag)
+            right = present is not None and present.digest == wanted.digest
+            if right and not self._message.refresh:
+                return self._outcome("up_to_date", digest=wanted.digest)
+            if present is None:
+                self._ensure_repository(routed)
+            recorded = RecordedTarget(target, self._ledger_writer(routed, source))
+            watch = _Watch(source, self._source_tag, wanted)
+            report = self._copy(routed, source, recorded, wanted, watch)
+            self._services.ledger.record_blobs(
+                self._message.target.registry, self._message.target.repository, recorded.blobs
+            )
+            if not watch.is_overtaken():
+                outcome = self._outcome("copied", digest=wanted.digest)
+                return replace(outcome, bytes_copied=report.bytes_copied)
+        return self._outcome("superseded", detail=f"the source tag moved {_ROUNDS} times while it was copied")
+
+    def _copy(
+        self,
+        routed: ReplicationTarget,
+        source: PlatformSource,
+        target: RecordedTarget,
+        wanted: Descriptor,
+        watch: "_Watch",
+    ) -> CopyReport:
+        return copy_graph(
             source,
             target,
             wanted,
-            tag=target_tag,
+            tag=self._target_tag,
             referrers=routed.referrers,
-            refresh_referrers=message.refresh,
+            refresh_referrers=self._message.refresh,
+            siblings=self._sibling,
             superseded=watch.may_be_overtaken,
         )
-        if not watch.is_overtaken():
-            outcome = _outcome(message, "copied", clock(), digest=wanted.digest)
-            return replace(outcome, bytes_copied=report.bytes_copied)
-    return _outcome(
-        message, "superseded", clock(), detail=f"the source tag moved {_ROUNDS} times while it was copied"
-    )
+
+    def _routed(self) -> ReplicationTarget | None:
+        """Return the route's target as the policy has it now, ``None`` when it does not have it any more."""
+        targets = route_push(self._message.source, self._services.policy.current().replication)
+        return next((routed for routed in targets if routed.target == self._message.target), None)
+
+    def _source(self, routed: ReplicationTarget) -> PlatformSource:
+        registry = self._services.registries.acr(self._message.source.registry)
+        return PlatformSource(registry.repository(self._message.source.repository), routed.platforms)
+
+    def _sibling(self, digest: Digest) -> RepositoryName | None:
+        """Return another repository of the target that has the blob, so that it need not be sent."""
+        source, target = self._message.source, self._message.target
+        if source.registry == target.registry:
+            return source.repository
+        holder = self._services.ledger.holder_of(target.registry, digest)
+        return None if holder == target.repository else holder
+
+    def _ledger_writer(
+        self, routed: ReplicationTarget, copied: PlatformSource
+    ) -> Callable[[TagName, Digest], None]:
+        """Return what notes a tag, the message's own or a signature's, before it is written."""
+        source, target = self._message.source, self._message.target
+        registry = self._services.registries.acr(source.registry)
+
+        def record(tag: TagName, digest: Digest) -> None:
+            origin = self._source_tag if tag == self._target_tag else tag
+            original = copied.original(digest)
+            now = registry.tag_attributes(source.repository, origin)
+            pushed = None if now is None or now.digest != original else now
+            self._services.ledger.record(
+                replace(target, tag=tag),
+                Replica(
+                    source=replace(source, tag=origin),
+                    route=routed.route,
+                    digest=digest,
+                    source_digest=original,
+                    copied=self._clock(),
+                    pushed=None if pushed is None else pushed.updated,
+                    created=None if pushed is None else pushed.created,
+                    platforms=",".join(routed.platforms),
+                ),
+            )
+
+        return record
+
+    def _ensure_repository(self, routed: ReplicationTarget) -> None:
+        """Make a missing Docker Hub repository with the route's visibility: a push would make it public."""
+        hub = self._services.registries.docker_hub()
+        if routed.target.registry != DOCKER_HUB or hub is None:
+            return
+        repository = routed.target.repository
+        if hub.find_repository(repository) is None:
+            hub.create_repository(repository, private=routed.visibility == "private")
+
+    def _outcome(
+        self, result: ReplicationResult, *, detail: str = "", digest: Digest | None = None
+    ) -> ReplicationOutcome:
+        return _outcome(self._message, result, self._clock(), detail=detail, digest=digest)
 
 
 class _Watch:
     """Looks whether the source tag still is what is being copied, at most once in a few seconds."""
 
-    def __init__(self, source: RepositoryClient, tag: TagName, wanted: Descriptor) -> None:
+    def __init__(self, source: ContentSource, tag: TagName, wanted: Descriptor) -> None:
         self._source = source
         self._tag = tag
         self._wanted = wanted
@@ -115,46 +223,10 @@ class _Watch:
         return self._overtaken
 
 
-def _ensure_repository(services: Services, routed: ReplicationTarget) -> None:
-    """Make a missing Docker Hub repository with the route's visibility: a push would make it public."""
-    hub = services.registries.docker_hub()
-    if routed.target.registry != DOCKER_HUB or hub is None:
-        return
-    repository = routed.target.repository
-    if hub.find_repository(repository) is None:
-        hub.create_repository(repository, private=routed.visibility == "private")
-
-
-def target_digests(services: Services, target: Reference) -> dict[str, str]:
-    """Return the digest of every tag of the target's repository, by the cheapest way its registry has.
-
-    Docker Hub's own API lists digests; elsewhere each tag is asked for by HEAD.
-    """
-    hub = services.registries.docker_hub()
-    repository = services.registries.target(target.registry).repository(target.repository)
-    if target.registry == DOCKER_HUB and hub is not None:
-        listed = {tag.name: tag.digest for tag in hub.list_tags(target.repository)}
-    else:
-        listed = dict.fromkeys(repository.list_tags())
-    found: dict[str, str] = {}
-    for name, digest in listed.items():
-        if digest is not None:
-            found[name] = digest
-        elif (present := repository.resolve(name)) is not None:
-            found[name] = present.digest
-    return found
-
-
 def _tag(reference: Reference) -> TagName:
     if reference.tag is None:
         raise InvalidMessage(f"{reference}: has no tag")
     return reference.tag
-
-
-def _routed(services: Services, message: ReplicateTag) -> ReplicationTarget | None:
-    """Return the route's target as the policy has it now, ``None`` when it does not have it any more."""
-    targets = route_push(message.source, services.policy.current().replication)
-    return next((routed for routed in targets if routed.target == message.target), None)
 
 
 def _outcome(

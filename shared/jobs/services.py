@@ -9,6 +9,7 @@ from shared.registry.client import RegistryClient
 from shared.registry.dockerhub import DockerHubClient
 from shared.settings import Settings
 from shared.storage.edges import EdgeStore
+from shared.storage.ledger import Ledger
 from shared.storage.poison import PoisonStore
 from shared.storage.policy_source import PolicySource
 from shared.storage.queues import WorkQueue
@@ -38,8 +39,10 @@ class Services:
     settings: Settings
     policy: PolicySource
     registries: Registries
+    events_queue: WorkQueue
     replication_queue: WorkQueue
     cleanup_queue: WorkQueue
     runs: RunStore
     edges: EdgeStore
+    ledger: Ledger
     poison: PoisonStore

@@ -22,11 +22,14 @@ def run_summary(services: Services, name: str) -> dict[str, Any] | None:
     """Return how far a run is and what it did so far; ``None`` when there is no such run.
 
     ``state`` is ``planning``, ``applying``, ``refused`` or ``finished``; ``missing`` names the
-    repositories without a report.
+    repositories without a report. A reconciliation is ``comparing`` until each repository has a report, and
+    then ``replicating`` until each queued tag has an outcome; ``drift`` counts what was found.
     """
     run = read_run(services, name)
     if run is None:
         return _replication_only(services, name)
+    if run.kind in {"reconciliation", "mirror"}:
+        return _comparison(services, run)
     planned = list(services.runs.list_plans(name))
     reported = list(services.runs.list_reports(name))
     finished = {(found.registry, found.repository) for found in reported}
@@ -51,6 +54,28 @@ def run_summary(services: Services, name: str) -> dict[str, Any] | None:
     }
 
 
+def _comparison(services: Services, run: Run) -> dict[str, Any]:
+    drift: Counter[str] = Counter()
+    finished: set[tuple[LoginServer, RepositoryName]] = set()
+    for found in services.runs.list_reports(run.name):
+        drift.update(found.counts)
+        finished.add((found.registry, found.repository))
+    missing = [part for part in run.repositories if part not in finished]
+    done = _replicated(services, run.name)
+    state = "comparing"
+    if not missing:
+        ended = done.total() - done["deferred"]
+        state = "finished" if ended >= drift["queued"] else "replicating"
+    return {
+        **run.to_json(),
+        "queued": drift["queued"],
+        "state": state,
+        "drift": dict(drift),
+        "done": dict(done),
+        "missing": [{"registry": registry, "repository": repository} for registry, repository in missing],
+    }
+
+
 def _state(run: Run, *, refused: bool, missing: bool, applying: bool) -> str:
     if refused:
         return "refused"
@@ -61,14 +86,12 @@ def _state(run: Run, *, refused: bool, missing: bool, applying: bool) -> str:
 
 def _replication_only(services: Services, name: str) -> dict[str, Any] | None:
     """Sum up a day of replicated pushes, which nobody opens: it is there when something was recorded."""
-    outcomes = list(services.runs.replications(name).read())
-    if not outcomes:
-        return None
-    return {
-        "run": name,
-        "kind": "pushes",
-        "done": dict(Counter(str(outcome["result"]) for outcome in outcomes)),
-    }
+    done = _replicated(services, name)
+    return {"run": name, "kind": "pushes", "done": dict(done)} if done else None
+
+
+def _replicated(services: Services, name: str) -> Counter[str]:
+    return Counter(str(outcome["result"]) for outcome in services.runs.replications(name).read())
 
 
 def replications(services: Services, name: str, *, limit: int) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from shared.oci.names import Digest, Reference
 
-type ReplicationResult = Literal["copied", "up_to_date", "superseded", "gone", "failed"]
+type ReplicationResult = Literal["copied", "up_to_date", "superseded", "gone", "deferred", "failed"]
 """``superseded``: the source tag moved on while it was copied, and a later message copies it. ``gone``: the
-source tag does not exist any more."""
+source tag does not exist any more. ``deferred``: a registry asked us to come back later, and the message
+will; all others are final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

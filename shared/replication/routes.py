@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from shared.errors import InvalidName
-from shared.oci.names import LoginServer, Reference, RepositoryName, TagName
-from shared.replication.templates import TargetTemplate
+from shared.oci.names import LoginServer, Reference, RepositoryName
+from shared.replication.templates import TagTemplate, TargetTemplate
 from shared.selection import RepositorySelection, TagSelection
 
 type OnDelete = Literal["keep", "mirror"]
@@ -19,6 +19,7 @@ class Route:
 
     ``referrers`` takes signatures and SBOMs along. ``visibility`` is that of a repository which has to be
     made on the target. ``on_delete`` says whether tags that vanish at the source vanish on the target.
+    ``platforms`` narrows indexes, empty for all; ``extra_tags`` are more names for each tag.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Route:
     on_delete: OnDelete = "keep"
     referrers: bool = True
     visibility: Visibility = "private"
+    platforms: tuple[str, ...] = ()
+    extra_tags: tuple[TagTemplate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class ReplicationTarget:
     referrers: bool = True
     visibility: Visibility = "private"
     on_delete: OnDelete = "keep"
+    platforms: tuple[str, ...] = ()
 
 
 class UnmappablePush(NamedTuple):
@@ -74,6 +78,7 @@ def route_push(source: Reference, policy: ReplicationPolicy) -> tuple[Replicatio
                 referrers=route.referrers,
                 visibility=route.visibility,
                 on_delete=route.on_delete,
+                platforms=route.platforms,
             )
     return tuple(found.values())
 
@@ -96,6 +101,13 @@ def routes_repository(registry: LoginServer, repository: RepositoryName, policy:
     return any(route.source.covers(registry, repository) for route in policy.routes)
 
 
+def mirrors_repository(registry: LoginServer, repository: RepositoryName, policy: ReplicationPolicy) -> bool:
+    """Tell whether tags that vanish from the repository vanish on a target."""
+    return any(
+        route.on_delete == "mirror" and route.source.covers(registry, repository) for route in policy.routes
+    )
+
+
 def _mapped(
     source: Reference, routes: Iterable[Route]
 ) -> Iterator[tuple[Route, TargetTemplate, Reference | str]]:
@@ -108,17 +120,21 @@ def _mapped(
         if groups is None:
             continue
         for template in route.targets:
-            yield route, template, _map(source, source.tag, template, groups)
+            for tag in (_SAME_TAG, *route.extra_tags):
+                yield route, template, _map(source, tag, template, groups)
 
 
 def _map(
-    source: Reference, tag: TagName, template: TargetTemplate, groups: Mapping[str, str]
+    source: Reference, tag: TagTemplate, template: TargetTemplate, groups: Mapping[str, str]
 ) -> Reference | str:
     try:
         repository = template.fill(source, groups)
+        target = Reference(registry=template.registry, repository=repository, tag=tag.fill(source))
     except InvalidName as error:
         return str(error)
-    target = Reference(registry=template.registry, repository=repository, tag=tag)
     if target == source:
         return f"{target} would be copied onto itself"
     return target
+
+
+_SAME_TAG: Final = TagTemplate("{tag}")

@@ -45,7 +45,18 @@ class PoisonStore:
             except ResourceNotFoundError:
                 return
 
+    def remove(self, name: str) -> None:
+        """Drop one message, if it is there."""
+        with storage_errors(f"deleting {name}"):
+            try:
+                self._container.delete_blob(name)
+            except ResourceNotFoundError:
+                return
+
     def read(self, name: str) -> dict[str, Any] | None:
+        """Return one message, ``None`` when there is none of that name."""
+        if not name.startswith(_PREFIX):
+            return None
         with storage_errors(f"reading {name}"):
             try:
                 content = self._container.download_blob(name).readall()

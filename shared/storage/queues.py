@@ -27,7 +27,16 @@ class WorkQueue:
 
         :raises StorageError: when it could not be put.
         """
-        text = message.to_json()
+        self._put(message.to_json(), delay)
+
+    def send_body(self, body: bytes) -> None:
+        """Put a body as it is, to be read at once: a message that was read from this queue before.
+
+        :raises StorageError: when it could not be put.
+        """
+        self._put(body, 0.0)
+
+    def _put(self, text: str | bytes, delay: float) -> None:
         visibility = ceil(min(max(0.0, delay), LONGEST_DELAY))
         with storage_errors(f"sending to queue {self.name}"):
             try:
