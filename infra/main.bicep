@@ -99,6 +99,11 @@ param runRetentionDays int = 180
 @maxValue(3300)
 param invocationSeconds int = 1200
 
+@description('Pushes to one repository within so many seconds lead to one cleanup.')
+@minValue(1)
+@maxValue(86400)
+param pushCleanupSeconds int = 300
+
 @description('Parallel requests to one registry.')
 @minValue(1)
 @maxValue(64)
@@ -344,6 +349,7 @@ module site './app/site.bicep' = {
     cleanupQueue: cleanupQueue
     runsContainer: runsContainer
     policyBlob: '${policyContainer}/${policyBlobName}'
+    pushCleanupSeconds: pushCleanupSeconds
     invocationSeconds: invocationSeconds
     registryThreads: registryThreads
     additionalSettings: additionalSettings

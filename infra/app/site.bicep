@@ -25,6 +25,7 @@ param replicationQueue string
 param cleanupQueue string
 param runsContainer string
 param policyBlob string
+param pushCleanupSeconds int
 param invocationSeconds int
 param registryThreads int
 param additionalSettings object
@@ -68,6 +69,7 @@ var stewardSettings = {
   CLEANUP_MODE: cleanupMode
   POLICY_BLOB: policyBlob
   RUNS_CONTAINER: runsContainer
+  PUSH_CLEANUP_SECONDS: string(pushCleanupSeconds)
   INVOCATION_SECONDS: string(invocationSeconds)
   REGISTRY_THREADS: string(registryThreads)
 }

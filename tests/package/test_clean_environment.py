@@ -9,7 +9,11 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.package.conftest import ROOT
+
+pytestmark = pytest.mark.xdist_group("package")
 
 APPROVED = json.loads((Path(__file__).parent / "functions.json").read_text(encoding="utf-8"))
 WORKER = ("azure_functions_runtime", "azurefunctions")

@@ -5,7 +5,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.package.conftest import ROOT, build
+
+pytestmark = pytest.mark.xdist_group("package")
 
 
 def names(package: Path) -> list[str]:
