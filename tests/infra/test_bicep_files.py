@@ -83,12 +83,13 @@ def test_the_parameters_file_sets_only_what_the_template_takes() -> None:
     required = {name for name, parameter in main.parameters.items() if parameter.default is None}
     assert required <= given.keys() <= main.parameters.keys()
     for name, entry in given.items():
-        match = re.fullmatch(r"\$\{[A-Z_]+(=(.*))?\}", entry["value"])
-        assert match, name
-        kind = main.parameters[name].type
-        if kind in {"bool", "array", "object", "int"}:
-            value = json.loads(match[2])
-            assert isinstance(value, {"bool": bool, "array": list, "object": dict, "int": int}[kind])
+        variable = re.fullmatch(r"\$\{[A-Z_]+(?:=(?P<default>.*))?\}", entry["value"])
+        assert variable, name
+        default = main.parameters[name].default
+        if default is None:
+            assert variable["default"] is None
+        else:
+            assert variable["default"] == bicep.text(default).strip("'"), name
 
 
 def test_every_abbreviation_is_used() -> None:

@@ -141,6 +141,22 @@ def test_settings_reach_the_app_from_the_parameters(deployed: Deploy) -> None:
     assert (loaded.policy_file, loaded.policy_blob) == ("policy.yaml", None)
 
 
+def test_the_app_serves_every_registry_by_the_login_server_of_its_resource(deployed: Deploy) -> None:
+    two = [{"name": name, "resourceGroup": "rg"} for name in ("one", "two")]
+    settings = app_settings(deployed(registries=two))
+    assert settings["ACR_LOGIN_SERVERS"] == "<one>.loginServer,<two>.loginServer"
+
+
+def test_everything_is_where_it_was_asked_for(deployed: Deploy) -> None:
+    deployment = deployed(
+        location="northeurope", createRegistry=True, privateNetwork=True, alertEmail="a@b.c"
+    )
+    places = {resource.body["location"] for resource in deployment.all() if "location" in resource.body}
+    registries = {place for place in places if place.endswith(">.location")}
+    assert len(registries) == 2
+    assert places - registries == {"northeurope", "global"}
+
+
 def test_nothing_is_set_that_a_flex_plan_refuses(deployed: Deploy) -> None:
     assert not app_settings(deployed(dockerHubUsername="acme")).keys() & REFUSED_BY_FLEX
     assert not site(deployed()).body["properties"]["siteConfig"].keys() & {
