@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.errors import InvalidMessage, StewardError
+from shared.errors import CopyFailed, InvalidMessage, RegistryUnavailable, StewardError
 from shared.jobs.deferring import MOST_DEFERRALS, message_document, wait_of
 from shared.jobs.recording import RecordedTarget
 from shared.jobs.services import Services
@@ -24,7 +24,6 @@ from shared.replication.routes import ReplicationTarget, route_push
 ORIGIN: Final = "replicate-tag"
 """Under which poisoned messages of this kind are kept."""
 
-_WATCH_EVERY: Final = 5.0
 _ROUNDS: Final = 3
 """How often a tag that moves while it is copied is followed, before the queue takes over."""
 
@@ -117,7 +116,11 @@ class _Replication:
             if not watch.is_overtaken():
                 outcome = self._outcome("copied", digest=wanted.digest)
                 return replace(outcome, bytes_copied=report.bytes_copied)
-        return self._outcome("superseded", detail=f"the source tag moved {_ROUNDS} times while it was copied")
+        place = self._message.source
+        moved = RegistryUnavailable(
+            f"{place} moved {_ROUNDS} times while it was copied", registry=place.registry
+        )
+        raise CopyFailed(str(place), origin="source", cause=moved)
 
     def _copy(
         self,
@@ -135,7 +138,7 @@ class _Replication:
             referrers=routed.referrers,
             refresh_referrers=self._message.refresh,
             siblings=self._sibling,
-            superseded=watch.may_be_overtaken,
+            superseded=watch.is_overtaken,
         )
 
     def _routed(self) -> ReplicationTarget | None:
@@ -199,21 +202,13 @@ class _Replication:
 
 
 class _Watch:
-    """Looks whether the source tag still is what is being copied, at most once in a few seconds."""
+    """Looks whether the source tag still is what is being copied."""
 
     def __init__(self, source: ContentSource, tag: TagName, wanted: Descriptor) -> None:
         self._source = source
         self._tag = tag
         self._wanted = wanted
-        self._looked = time.monotonic()
         self._overtaken = False
-
-    def may_be_overtaken(self) -> bool:
-        """Tell whether the tag had moved when it was last looked at."""
-        if not self._overtaken and time.monotonic() - self._looked >= _WATCH_EVERY:
-            self._looked = time.monotonic()
-            return self.is_overtaken()
-        return self._overtaken
 
     def is_overtaken(self) -> bool:
         """Look, and tell whether the tag moved or is gone."""
