@@ -47,34 +47,24 @@ def show_plan(output: Output, plan: RepositoryPlan) -> None:
             Column(title="verb"),
             Column(title="what", shrinks=True, least=19),
             Column(title="size", right=True),
-            Column(title="rule", shrinks=True, least=10),
             Column(title="reason", wraps=True),
         ),
     )
-    words = short if output.terminal and not output.verbose else str
+    words = short if output.terminal else str
     for untag in plan.untag:
-        table.add(Cell("untag", {"fg": "yellow"}), untag.tag, "", untag.rule, words(str(untag.reason)))
+        table.add(Cell("untag", {"fg": "yellow"}), untag.tag, "", words(f"{untag.rule}: {untag.reason}"))
     for deletion in plan.delete:
         table.add(
             Cell("delete", {"fg": "red"}),
             words(deletion.digest),
             size(deletion.size),
-            deletion.rule,
-            words(str(deletion.reason)),
+            words(f"{deletion.rule}: {deletion.reason}"),
         )
     if output.verbose:
-        for tag in plan.tag_verdicts:
-            if tag.keep:
-                table.add(Cell("keep", {"fg": "green"}), tag.tag, "", tag.rule or "", words(str(tag.reason)))
-        for manifest in plan.manifest_verdicts:
-            if manifest.keep:
-                table.add(
-                    Cell("keep", {"fg": "green"}),
-                    words(manifest.digest),
-                    "",
-                    manifest.rule or "",
-                    words(str(manifest.reason)),
-                )
+        tags = [(str(verdict.tag), verdict.reason) for verdict in plan.tag_verdicts if verdict.keep]
+        manifests = [(verdict.digest, verdict.reason) for verdict in plan.manifest_verdicts if verdict.keep]
+        for name, reason in (*tags, *manifests):
+            table.add(Cell("keep", {"fg": "green"}), words(name), "", words(str(reason)))
     table.flush()
     counts = plan.counts
     stay = (
