@@ -45,10 +45,11 @@ def check_route(route: "RouteModel") -> None:
     :raises PydanticCustomError: listing every problem.
     """
     problems: list[tuple[str, str]] = []
-    if route.source.tags is None and route.source.tags_matching is None:
-        problems.append(("from", "needs tags or tags_matching"))
-    groups = _shared_groups(route.source.tags_matching or ())
-    if route.source.tags is not None:
+    source = route.source
+    if source.tags is None and source.tags_matching is None and source.versions is None:
+        problems.append(("from", "needs tags, tags_matching or versions"))
+    groups = _shared_groups(source.tags_matching or ())
+    if source.tags is not None or source.versions is not None:
         groups = frozenset()
     for template in route.to:
         try:

@@ -9,11 +9,13 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 from shared.errors import InvalidInput
 from shared.policy.document import Plain
 from shared.policy.expressions import Re2Expression, parse_expression
-from shared.replication.templates import TargetTemplate, parse_template
+from shared.policy.version_ranges import VersionRange, parse_version_range
+from shared.replication.templates import TagTemplate, TargetTemplate, parse_tag_template, parse_template
 from shared.retention.durations import Duration, parse_duration
 from shared.selection import Glob, parse_glob
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_PLATFORM: Final = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9.]+)?", re.ASCII)
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _DURATION: Final = r"^[1-9][0-9]{0,6}[mhdw]$"
 _MANY: Final = 1000
@@ -31,6 +33,12 @@ def _from_text[V](parse: Callable[[str], V]) -> Callable[[Any], V]:
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise InvalidInput(f"{text[:140]!r} is not a name: letters, digits, '.', '_' and '-', at most 100")
+    return text
+
+
+def _platform(text: str) -> str:
+    if not _PLATFORM.fullmatch(text):
+        raise InvalidInput(f"{text[:140]!r} is not a platform: expected such as linux/amd64 or linux/arm/v7")
     return text
 
 
@@ -92,10 +100,27 @@ _Template = Annotated[
     _text_schema(examples=["docker.io/acme/{basename}"]),
 ]
 
+_VersionRange = Annotated[
+    VersionRange,
+    PlainValidator(_from_text(parse_version_range)),
+    _text_schema(examples=[">=1.4.0 <2.0.0", "^1.4.0", "~1.4.0", "1.x"]),
+]
+_Platform = Annotated[
+    str, PlainValidator(_from_text(_platform)), _text_schema(pattern=f"^{_PLATFORM.pattern}$")
+]
+_ExtraTag = Annotated[
+    TagTemplate, PlainValidator(_from_text(parse_tag_template)), _text_schema(examples=["{tag}-mirror"])
+]
+
 Registries = Annotated[tuple[_Registry, ...], Field(min_length=1, max_length=_MANY)]
 Repositories = Annotated[tuple[_Repository, ...], Field(min_length=1, max_length=_MANY)]
 Tags = Annotated[tuple[_Tag, ...], Field(min_length=1, max_length=_MANY)]
 Expressions = Annotated[tuple[_Expression, ...], Field(min_length=1, max_length=_MANY)]
+VersionRanges = Annotated[
+    tuple[_VersionRange, ...], BeforeValidator(_list_of_one), Field(min_length=1, max_length=_MANY)
+]
+Platforms = Annotated[tuple[_Platform, ...], Field(min_length=1, max_length=_MANY)]
+ExtraTags = Annotated[tuple[_ExtraTag, ...], Field(min_length=1, max_length=_MANY)]
 ExcludedRepositories = Annotated[tuple[_Repository, ...], Field(max_length=_MANY)]
 ExcludedTags = Annotated[tuple[_Tag, ...], Field(max_length=_MANY)]
 Templates = Annotated[

@@ -102,6 +102,9 @@ class SourceModel(_Section):
     tags_matching: fields.Expressions | None = Field(
         None, description="RE2 expressions, matched whole; named groups are placeholders of the target."
     )
+    versions: fields.VersionRanges | None = Field(
+        None, description="Ranges of semantic versions, such as >=1.4.0 <2.0.0; one of them is enough."
+    )
     exclude_tags: fields.ExcludedTags = Field((), description="Globs of tags left out.")
 
 
@@ -120,6 +123,12 @@ class RouteModel(_Section):
     referrers: fields.YesNo = Field(True, description="Take signatures and SBOMs along.")
     visibility: Literal["private", "public"] = Field(
         "private", description="Of a repository that has to be made on the target."
+    )
+    platforms: fields.Platforms | None = Field(
+        None, description="What is copied of an index, such as linux/amd64; all by default."
+    )
+    extra_tags: fields.ExtraTags | None = Field(
+        None, description="More names for each tag on the target, such as {tag}-mirror."
     )
 
     @model_validator(mode="after")

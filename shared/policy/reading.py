@@ -188,8 +188,11 @@ def _repositories(model: ProtectionModel | RuleModel | SourceModel) -> Repositor
 
 
 def _tags(model: RuleModel | SourceModel) -> TagSelection:
+    ranges = (model.versions or ()) if isinstance(model, SourceModel) else ()
     return TagSelection(
-        globs=model.tags or (), expressions=model.tags_matching or (), excluded=model.exclude_tags
+        globs=model.tags or (),
+        expressions=(*(model.tags_matching or ()), *ranges),
+        excluded=model.exclude_tags,
     )
 
 
@@ -246,4 +249,6 @@ def _route(model: RouteModel) -> Route:
         on_delete=model.on_delete,
         referrers=model.referrers,
         visibility=model.visibility,
+        platforms=model.platforms or (),
+        extra_tags=model.extra_tags or (),
     )

@@ -1,5 +1,6 @@
 """Two sources that would take turns in overwriting one target: found before anything is copied."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, product
@@ -9,6 +10,7 @@ from shared.oci.names import LoginServer, Reference, RepositoryName, TagName
 from shared.replication.routes import ReplicationPolicy, Route, route_push
 from shared.selection import Glob
 
+_BOUND: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){0,2}")
 _SOME_TAGS: Final = ("latest", "main", "v1.0.0", "1.0.0", "1.0", "1", "pr-1", "dev")
 
 
@@ -21,6 +23,11 @@ class Collision(NamedTuple):
 
     def __str__(self) -> str:
         """Read as a sentence that names both, with their registries where these differ."""
+        if replace(self.first, tag=None) == replace(self.second, tag=None):
+            return (
+                f"{self.first} and {self.second} would both become {self.target}: "
+                "leave what extra_tags make out of the route, by exclude_tags"
+            )
         names = [str(replace(source, tag=None)) for source in (self.first, self.second)]
         if self.first.registry == self.second.registry:
             names = [self.first.repository, self.second.repository]
@@ -46,6 +53,12 @@ def find_possible_collision(policy: ReplicationPolicy) -> Collision | None:
         dict.fromkeys(
             chain(
                 (name for route in policy.routes for glob in route.tags.globs for name in _specimens(glob)),
+                (
+                    name
+                    for route in policy.routes
+                    for each in route.tags.expressions
+                    for name in _versions(each.text)
+                ),
                 _SOME_TAGS,
             )
         )
@@ -53,7 +66,7 @@ def find_possible_collision(policy: ReplicationPolicy) -> Collision | None:
     return _first_collision(
         (source, ReplicationPolicy(routes=(route,)))
         for route in policy.routes
-        for source in _sources(route, tags)
+        for source in _sources(route, [*tags, *_made(route, tags)])
     )
 
 
@@ -65,6 +78,19 @@ def _first_collision(sources: Iterable[tuple[Reference, ReplicationPolicy]]) -> 
             if first != source:
                 return Collision(routed.target, first, source)
     return None
+
+
+def _versions(text: str) -> Iterator[str]:
+    """Yield versions that a range of them may hold, made from the bounds in its text."""
+    for bound in _BOUND.findall(text):
+        major, minor, patch = (*bound.split("."), "0", "0")[:3]
+        yield f"{major}.{minor}.{patch}"
+        yield f"{major}.{minor}.{int(patch) + 1}"
+
+
+def _made(route: Route, tags: Iterable[str]) -> list[str]:
+    """Return the names that the route makes of tags: each might also be the name of a source's tag."""
+    return [extra.text.replace("{tag}", tag) for extra in route.extra_tags for tag in tags]
 
 
 def _sources(route: Route, tags: Iterable[str]) -> Iterator[Reference]:

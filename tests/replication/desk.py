@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from emulators.registry.images import Artifact
 from shared.jobs.receiving import receive_events
-from shared.jobs.repositories import work_on_repository
 from shared.jobs.replicating import replicate
+from shared.jobs.repositories import work_on_repository
 from shared.jobs.services import Services
 from shared.messages import Message, ReplicateTag
 from shared.oci.names import DOCKER_HUB, Reference, RepositoryName, parse_repository, parse_tag

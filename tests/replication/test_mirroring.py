@@ -1,7 +1,5 @@
 """``on_delete: mirror``: what vanishes at the source vanishes on the target, if this app put it there."""
 
-import pytest
-
 from emulators.registry.images import build_image
 from shared.jobs.reconciling import start_reconciliation
 from shared.jobs.status import run_summary
