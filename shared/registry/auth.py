@@ -54,12 +54,14 @@ class Authorization(Layer):
         fresh = self._authenticator.token_after(method, url, refused=token, challenge=challenge)
         if fresh is None:
             return response
+        reason = "the token was refused after the body was sent, which cannot be sent again"
         if is_replayable(request):
             response = self.inner.send(_authorized(request, fresh), *args, **options)
             if response.status_code != requests.codes.unauthorized:
                 return response
+            reason = "the registry refuses a fresh token"
         raise AuthenticationFailed(
-            f"the registry refuses a fresh token; granted: {fresh.granted}",
+            f"{reason}; granted: {fresh.granted}",
             registry=self._registry,
             method=method,
             url=redact(url),

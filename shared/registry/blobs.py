@@ -82,6 +82,7 @@ class _Download:
         self._url = url
         self._descriptor = descriptor
         self._received = 0
+        self._known = 0
         self._response = self._ask()
 
     def pieces(self) -> Iterator[bytes]:
@@ -89,7 +90,7 @@ class _Download:
         while True:
             try:
                 yield from self._read()
-            except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
+            except (urllib3.exceptions.HTTPError, requests.RequestException, OSError, EOFError) as error:
                 failure: Exception = error
             else:
                 if self._received >= self._descriptor.size:
@@ -107,6 +108,7 @@ class _Download:
             self._response = self._ask()
 
     def _read(self) -> Iterator[bytes]:
+        self._skip()
         for piece in self._response.raw.stream(PIECE, decode_content=False):
             self._received += len(piece)
             yield piece
@@ -122,6 +124,7 @@ class _Download:
             stream=True,
             expect=_RESUMING if self._received else _OPENING,
         )
+        self._known = 0
         if response.status_code == requests.codes.partial_content:
             span = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if span is None or int(span[1]) != self._received:
@@ -130,18 +133,17 @@ class _Download:
                     f"asked for bytes from {self._received}, got {response.headers.get('Content-Range')!r}",
                     registry=self._transport.registry,
                 )
-        elif self._received:
-            self._skip(response)
+        else:
+            self._known = self._received
         return response
 
-    def _skip(self, response: requests.Response) -> None:
+    def _skip(self) -> None:
         """Read past what was received before, from a server that knows no ranges."""
-        left = self._received
-        while left:
-            piece = response.raw.read(min(PIECE, left), decode_content=False)
+        while self._known:
+            piece = self._response.raw.read(min(PIECE, self._known), decode_content=False)
             if not piece:
-                break
-            left -= len(piece)
+                raise EOFError
+            self._known -= len(piece)
 
     def close(self) -> None:
         self._response.close()

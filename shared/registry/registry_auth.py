@@ -84,7 +84,7 @@ class RegistryAuthenticator:
 
     def token_after(self, method: str, url: str, *, refused: Token | None, challenge: str) -> Token | None:
         """Return a token made for the challenge, ``None`` when the challenge cannot be met."""
-        chosen = self._choose(parse_challenges(challenge))
+        chosen = self._choose(parse_challenges(challenge)) or self._challenge
         if chosen is None:
             return None
         if not self._fixed:

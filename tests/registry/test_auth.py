@@ -111,6 +111,17 @@ def test_a_token_refused_in_mid_flight_is_renewed_once_and_the_request_sent_agai
     assert acr.traffic.count("HEAD") == 2
 
 
+@pytest.mark.usefixtures("image")
+def test_a_401_without_a_challenge_is_understood_where_the_token_service_is_known(
+    acr: AcrEmulator, acr_client: Clients
+) -> None:
+    repository = acr_client(acr).repository(APP)
+    repository.resolve(V1)
+    acr.faults.inject(method="HEAD", path="/v2/.*", status=401)
+    assert repository.resolve(V1) is not None
+    assert sign_ins(acr) == (0, 2)
+
+
 def challenge_of(acr: AcrEmulator) -> dict[str, str]:
     realm = f"https://{acr.login_server}/oauth2/token"
     return {"WWW-Authenticate": f'Bearer realm="{realm}",service="{acr.login_server}",error="invalid_token"'}

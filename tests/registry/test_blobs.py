@@ -121,6 +121,15 @@ def test_a_server_without_ranges_is_read_past_what_is_known(
     assert len(server.asked) == 2
 
 
+def test_a_server_without_ranges_that_is_cut_again_before_what_is_known_is_asked_again(
+    scripted: Scripted, scripted_client: ScriptedClient
+) -> None:
+    later = [Answer(body=CONTENT[:500_000], announced=len(CONTENT)), Answer(body=CONTENT)]
+    server = scripted(half_then(lambda _: later.pop(0)))
+    assert read(scripted_client(server).repository(RepositoryName("a"))) == CONTENT
+    assert len(server.asked) == 3
+
+
 def test_a_range_that_was_not_asked_for_is_refused(
     scripted: Scripted, scripted_client: ScriptedClient
 ) -> None:
