@@ -6,6 +6,7 @@ from typing import Any
 import azure.functions as func
 
 from functions.application import now, services
+from shared.logs import log
 
 blueprint = func.Blueprint()
 logger = logging.getLogger("steward.events")
@@ -29,7 +30,7 @@ def _receive(body: bytes | dict[str, Any]) -> None:
     from shared.jobs.receiving import receive_events
 
     for received in receive_events(services(), body, now=now()):
-        logger.info("received registry event", extra=received.log_fields())
+        log(logger, "received registry event", received.log_fields())
 
 
 def _envelope(event: func.EventGridEvent | func.CloudEvent) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import logging
 import azure.functions as func
 
 from functions.application import now, services
+from shared.logs import log
 
 blueprint = func.Blueprint()
 logger = logging.getLogger("steward.poison")
@@ -37,4 +38,4 @@ def _record(origin: str, message: func.QueueMessage) -> None:
     from shared.jobs.poisoned import record_poison
 
     record = record_poison(services(), origin, message.id or "", message.get_body(), now=now())
-    logger.error("message failed too often", extra=record.log_fields())
+    log(logger, "message failed too often", record.log_fields(), level=logging.ERROR)

@@ -5,6 +5,7 @@ import logging
 import azure.functions as func
 
 from functions.application import now, services
+from shared.logs import log
 
 blueprint = func.Blueprint()
 logger = logging.getLogger("steward.replication")
@@ -17,7 +18,7 @@ def replicate_tag(message: func.QueueMessage) -> None:
     from shared.jobs.replicating import replicate
 
     outcome = replicate(services(), message.get_body(), clock=now)
-    logger.info("replicated tag", extra=outcome.to_json())
+    log(logger, "replicated tag", outcome.to_json())
 
 
 @blueprint.function_name("start_reconciliation")
@@ -27,4 +28,4 @@ def start_reconciliation(timer: func.TimerRequest) -> None:
     from shared.jobs.reconciling import start_reconciliation as start
 
     opened = start(services(), now=now())
-    logger.info("reconciling", extra={**opened.log_fields(), "past_due": timer.past_due})
+    log(logger, "reconciling", {**opened.log_fields(), "past_due": timer.past_due})

@@ -5,6 +5,7 @@ import logging
 import azure.functions as func
 
 from functions.application import now, services
+from shared.logs import log
 
 blueprint = func.Blueprint()
 logger = logging.getLogger("steward.retention")
@@ -17,7 +18,7 @@ def start_nightly_run(timer: func.TimerRequest) -> None:
     from shared.jobs.nightly import start_night
 
     opened = start_night(services(), now=now())
-    logger.info("opened nightly run", extra={**opened.log_fields(), "past_due": timer.past_due})
+    log(logger, "opened nightly run", {**opened.log_fields(), "past_due": timer.past_due})
 
 
 @blueprint.function_name("clean_repository")
@@ -27,4 +28,4 @@ def clean_repository(message: func.QueueMessage) -> None:
     from shared.jobs.repositories import work_on_repository
 
     step = work_on_repository(services(), message.get_body(), clock=now)
-    logger.info("worked on repository", extra=step.log_fields())
+    log(logger, "worked on repository", step.log_fields())

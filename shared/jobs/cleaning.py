@@ -1,5 +1,6 @@
 """One repository of a run: planned by one message, and by a later one cleaned as planned."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,12 +10,15 @@ from shared.errors import InvalidMessage, NotFound, StewardError
 from shared.jobs.applying import Pause, PlanApplication
 from shared.jobs.runs import Run, advance, read_run
 from shared.jobs.services import Services
+from shared.logs import log
 from shared.messages import ApplyPlan, PlanRepository, parse_message
 from shared.render import plan_from_json, plan_to_json, report_to_json
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
 from shared.retention.report import Outcome, RepositoryReport, count_results
 from shared.retention.snapshot import RepositorySnapshot
 from shared.storage.runs import Part
+
+logger = logging.getLogger("steward.cleaning")
 
 _LONGEST_APPLICATION: Final = 200
 """How many invocations may work on one plan; at 20 minutes each, no honest plan needs more."""
@@ -103,7 +107,10 @@ def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime
         services.runs.save_plan(part, plan_to_json(plan), plan.counts)
     if run.mode == "plan" or plan.refused is not None or plan.is_empty:
         _finish(services, run, part, plan, (), now=clock())
-    return Step(part=part, step="planned", detail="" if plan.refused is None else str(plan.refused))
+    step = Step(part=part, step="planned", detail="" if plan.refused is None else str(plan.refused))
+    if plan.refused is not None:
+        log(logger, "repository refused by a limit", step.log_fields(), level=logging.WARNING)
+    return step
 
 
 def _make_plan(services: Services, run: Run, part: Part, started: datetime) -> RepositoryPlan | None:

@@ -6,6 +6,7 @@ message to finish takes the step; a second one taking it again sends messages th
 """
 
 import hashlib
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +14,15 @@ from typing import Literal
 
 from shared.errors import InvalidPolicy
 from shared.jobs.services import Services
+from shared.logs import log
 from shared.messages import ApplyPlan, PlanRepository
 from shared.oci.names import LoginServer, Reference, RepositoryName, parse_login_server, parse_repository
 from shared.policy import Policy
 from shared.retention.limits import check_run_limits
 from shared.settings import CleanupMode
 from shared.storage.runs import Document, Part
+
+logger = logging.getLogger("steward.runs")
 
 type RunKind = Literal["night", "push", "reconciliation", "mirror"]
 
@@ -169,6 +173,13 @@ def advance(services: Services, run: Run) -> None:
         for registry, repository in run.repositories:
             if (registry, repository) in counts and (registry, repository) not in finished:
                 services.cleanup_queue.send(ApplyPlan(run=run.name, registry=registry, repository=repository))
+    else:
+        log(
+            logger,
+            "run refused by a limit",
+            {"run": run.name, "refused": refused["message"]},
+            level=logging.WARNING,
+        )
     services.runs.mark_applying(run.name, {"refused": refused})
 
 
