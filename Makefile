@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench fix lock clean
+.PHONY: help setup demo up test check bench fix package lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
@@ -40,6 +40,10 @@ bench: setup  ## Measure, as ratios taken side by side in one run
 fix: setup  ## Format, and mend what the linter can mend
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+package: setup  ## Build the deployment zip, and the list of what it brings along
+	$(PYTHON) scripts/package.py
+	$(PYTHON) scripts/bill_of_materials.py > dist/registry-steward.cdx.json
 
 lock: setup  ## Pin requirements*.in with hashes
 	.venv/bin/uv pip compile --quiet --generate-hashes --no-header -o requirements.txt requirements.in

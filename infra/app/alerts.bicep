@@ -55,6 +55,16 @@ var logAlerts = [
     threshold: 10
   }
   {
+    name: 'refused-by-limit'
+    description: 'A repository or a whole run was not cleaned, because it would have lost too much: GET /api/runs/{run} has the numbers.'
+    severity: 1
+    query: 'AppTraces | where Message has "refused by a limit" | summarize Found = count()'
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'settings-refused'
     description: 'Invocations fail because app settings cannot be used: GET /api/health/ready lists each problem.'
     severity: 1

@@ -39,6 +39,14 @@ def test_errors_named_in_queries_exist(deployed: Deploy) -> None:
     assert named <= {name for name, _ in inspect.getmembers(shared.errors, inspect.isclass)}
 
 
+def test_messages_named_in_queries_are_logged(deployed: Deploy) -> None:
+    named = {n for query in queries(deployed()) for n in re.findall(r'Message has "([a-z ]+)"', query)}
+    assert named == {"refused by a limit"}
+    logged = [path.read_text(encoding="utf-8") for path in (bicep.INFRA.parent / "shared").rglob("*.py")]
+    for message in ("run refused by a limit", "repository refused by a limit"):
+        assert any(f'"{message}"' in text for text in logged)
+
+
 def test_each_query_counts_into_the_column_that_is_measured(deployed: Deploy) -> None:
     for alert in deployed().all("Microsoft.Insights/scheduledQueryRules"):
         (criterion,) = alert.body["properties"]["criteria"]["allOf"]
@@ -71,7 +79,7 @@ def test_whoever_gave_an_address_is_told(deployed: Deploy, email: str) -> None:
     ]
     assert len(groups) == bool(email)
     assert all(told == groups for told in told_by_logs + told_by_metrics)
-    assert len(told_by_logs + told_by_metrics) == 7
+    assert len(told_by_logs + told_by_metrics) == 8
 
 
 def test_every_topic_and_the_queues_are_watched(deployed: Deploy) -> None:
