@@ -4,7 +4,7 @@ Graphs here are of manifests only: nodes are digests, ``children`` are the manif
 lists, ``subject`` is the manifest that a referrer points at.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -61,31 +61,41 @@ def deletion_order(
     edges: Mapping[Digest, Edges],
     *,
     bound: Mapping[Digest, Sequence[Digest]] | None = None,
-) -> tuple[Digest, ...]:
-    """Return the digests so that whatever holds a manifest comes before it.
+) -> dict[Digest, tuple[Digest, ...]]:
+    """Return the digests so that whatever holds a manifest comes before it, each with what holds it.
 
     Parents come before children and subjects before their referrers: stopped at any point, no index that
     is left lists a child that is gone, and no image that is left has lost its signature. Equal inputs give
     equal orders whatever the order of the collection. An index may list its own subject: then each holds
     the other, and the index comes first. Bodies name each other by hash, so children make no cycle; one
-    that a hostile registry invents is cut at its smallest digest.
+    that a hostile registry invents is cut at its smallest digest. What closes a circle is not named as a
+    holder of what comes before it.
     """
     wanted = set(digests)
     held = held_by_each(wanted, edges, bound=bound)
-    holders: Counter[Digest] = Counter(target for found in held.values() for target in found)
-    ordered: dict[Digest, None] = {}
-    free = sorted(digest for digest in wanted if not holders[digest])
+    holders: dict[Digest, list[Digest]] = defaultdict(list)
+    for digest, targets in held.items():
+        for target in targets:
+            holders[target].append(digest)
+    waiting = {target: len(found) for target, found in holders.items()}
+    level = sorted(digest for digest in wanted if digest not in waiting)
+    ordered: dict[Digest, tuple[Digest, ...]] = dict.fromkeys(level, ())
     while len(ordered) < len(wanted):
-        level = free or _cut(wanted - ordered.keys(), edges)
-        ordered.update(dict.fromkeys(level))
-        released: set[Digest] = set()
+        released = []
         for digest in level:
-            for target in held[digest]:
-                holders[target] -= 1
-                if not holders[target] and target not in ordered:
-                    released.add(target)
-        free = sorted(released)
-    return tuple(ordered)
+            if digest in held:
+                for target in held[digest]:
+                    waiting[target] -= 1
+                    if not waiting[target] and target not in ordered:
+                        released.append(target)
+        level = sorted(released)
+        if level:
+            ordered.update((digest, tuple(sorted(holders[digest]))) for digest in level)
+            continue
+        level = _cut([digest for digest in waiting if digest not in ordered], edges)
+        for digest in level:
+            ordered[digest] = tuple(sorted(each for each in holders[digest] if each in ordered))
+    return ordered
 
 
 def _cut(circle: Collection[Digest], edges: Mapping[Digest, Edges]) -> list[Digest]:
@@ -100,17 +110,19 @@ def held_by_each(
     *,
     bound: Mapping[Digest, Sequence[Digest]] | None = None,
 ) -> dict[Digest, set[Digest]]:
-    """Return, for each of the digests, those of the digests that it holds directly."""
+    """Return what the digests hold of each other directly; those that hold nothing are left out."""
     wanted = set(digests)
-    held: dict[Digest, set[Digest]] = {digest: set() for digest in wanted}
-    for digest in wanted:
-        pointing = edges.get(digest)
-        if pointing is not None:
-            held[digest].update(wanted.intersection(pointing.children))
-            if pointing.subject in wanted:
-                held[pointing.subject].add(digest)
-        if bound is not None:
-            held[digest].update(wanted.intersection(bound.get(digest, ())))
-    for digest, targets in held.items():
-        targets.discard(digest)
-    return held
+    held: dict[Digest, set[Digest]] = defaultdict(set)
+    for digest in wanted & edges.keys():
+        children, subject = edges[digest]
+        for child in children:
+            if child in wanted and child != digest:
+                held[digest].add(child)
+        if subject in wanted and subject != digest:
+            held[subject].add(digest)
+    followers = bound or {}
+    for digest in wanted & followers.keys():
+        for follower in followers[digest]:
+            if follower in wanted and follower != digest:
+                held[digest].add(follower)
+    return dict(held)

@@ -20,20 +20,25 @@ class Holdings:
     """The relations between the manifests of a repository, seen from the manifest that holds.
 
     An index holds what it lists; a manifest holds what refers to it, by its subject or by a bound tag.
+    ``edges`` has only those that point at something.
     """
 
     def __init__(self, edges: Mapping[Digest, Edges], followers: Mapping[Digest, Sequence[Digest]]) -> None:
-        self._edges = edges
+        self.edges = {
+            digest: pointing
+            for digest, pointing in edges.items()
+            if pointing.children or pointing.subject is not None
+        }
         self._followers = followers
-        self._referrers = referrers_by_subject(edges)
+        self._referrers = referrers_by_subject(self.edges)
 
     def concerns(self, digest: Digest) -> bool:
         """Tell whether the manifest holds anything or is tied to its subject."""
-        return any(self._edges.get(digest, ())) or digest in self._referrers or digest in self._followers
+        return digest in self.edges or digest in self._referrers or digest in self._followers
 
     def below(self, digest: Digest) -> Iterator[tuple[Digest, Because]]:
         """Yield what the manifest holds."""
-        pointing = self._edges.get(digest)
+        pointing = self.edges.get(digest)
         if pointing is not None:
             for child in pointing.children:
                 yield child, Because.HELD_BY_INDEX
@@ -44,8 +49,16 @@ class Holdings:
 
     def subject(self, digest: Digest) -> Digest | None:
         """Return what the manifest's body says that it refers to."""
-        pointing = self._edges.get(digest)
+        pointing = self.edges.get(digest)
         return None if pointing is None else pointing.subject
+
+    def orphans(self, present: Container[Digest]) -> dict[Digest, Digest]:
+        """Return the manifests whose subject is not present, each with its subject."""
+        return {
+            digest: pointing.subject
+            for digest, pointing in self.edges.items()
+            if pointing.subject is not None and pointing.subject not in present
+        }
 
     def keep(
         self, roots: Iterable[Digest], kept: dict[Digest, Hold | None], *, present: Container[Digest]
@@ -56,13 +69,9 @@ class Holdings:
         deletes its graph", Azure's "Manage OCI artifacts"), so what stays keeps its subject, if that is
         ``present``: two orphans of one subject do not keep each other.
         """
-        pending: deque[Digest] = deque()
-        for root in roots:
-            if root not in kept:
-                kept[root] = None
-                if self.concerns(root):
-                    pending.append(root)
-        pending = deque(sorted(pending))
+        added = [root for root in roots if root not in kept]
+        kept.update(dict.fromkeys(added))
+        pending = deque(sorted(root for root in added if self.concerns(root)))
         while pending:
             digest = pending.popleft()
             reached = list(self.below(digest))
@@ -73,14 +82,21 @@ class Holdings:
                     kept[other] = Hold(digest, how)
                     pending.append(other)
 
-    def spread(self, roots: Iterable[Digest], within: Collection[Digest]) -> dict[Digest, Digest | None]:
-        """Return the roots and what they hold, directly or through others, as far as it is in ``within``."""
-        found: dict[Digest, Digest | None] = dict.fromkeys(sorted(roots))
-        pending = deque(digest for digest in found if self.concerns(digest))
+    def spread(self, roots: Iterable[Digest], within: Collection[Digest]) -> dict[Digest, Digest]:
+        """Return what the roots hold, directly or through others, as far as it is in ``within``.
+
+        Each comes after what holds it, and with it; the roots themselves are not among them.
+        """
+        if not within:
+            return {}
+        first = sorted(root for root in roots if self.concerns(root))
+        found: dict[Digest, Digest] = {}
+        pending, seen = deque(first), set(first)
         while pending:
             digest = pending.popleft()
             for other, _ in sorted(self.below(digest)):
-                if other in within and other not in found:
+                if other in within and other not in seen:
+                    seen.add(other)
                     found[other] = digest
                     pending.append(other)
         return found

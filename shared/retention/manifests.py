@@ -8,7 +8,7 @@ something that stays holds them: all their tags go, or an ``untagged`` rule want
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.oci.names import Digest, TagName
 from shared.retention.durations import Duration
@@ -16,7 +16,7 @@ from shared.retention.holdings import Hold, Holdings
 from shared.retention.reasons import Because, Reason
 from shared.retention.rules import UntaggedRule
 from shared.retention.snapshot import ManifestRecord
-from shared.retention.tags import Loss, Opinion, is_young
+from shared.retention.tags import Loss, Opinion
 
 
 class BoundTag(NamedTuple):
@@ -56,11 +56,11 @@ def untagged_condition(
     return UntaggedCondition(name, age, now - age.delta)
 
 
-class Standing(NamedTuple):
-    """Whether a manifest stays, by which rule, and why."""
+class ManifestJudgement(NamedTuple):
+    """Every manifest once: those that go, those that stay, and why."""
 
-    keep: bool
-    opinion: Opinion
+    leaving: dict[Digest, Opinion]
+    staying: dict[Digest, Opinion]
 
 
 class ManifestJudge:
@@ -83,112 +83,100 @@ class ManifestJudge:
         self._grace = grace
         self._grace_cutoff = now - grace.delta
         self._now = now
-        self._holds_images = bool(tags.kept or tags.lost)
         self._roots: dict[Digest, Opinion] = {}
         self._candidates: dict[Digest, Opinion] = {}
         self._passive: dict[Digest, Opinion] = {}
 
-    def judge(self) -> dict[Digest, Standing]:
+    def judge(self) -> ManifestJudgement:
         """Return where every manifest stands."""
-        for record in self._manifests.values():
-            self._sort(record)
+        self._sort()
         movable = self._holdings.spread(self._candidates, self._passive)
         kept: dict[Digest, Hold | None] = {}
         self._holdings.keep(self._roots, kept, present=self._manifests)
-        staying = [digest for digest in self._passive if digest not in movable]
-        self._holdings.keep(staying, kept, present=self._manifests)
-        leaving = {digest: self._candidates[digest] for digest in self._candidates if digest not in kept}
-        dragged = self._holdings.spread(
-            leaving, {digest for digest in movable if digest not in kept and digest in self._passive}
-        )
-        return self._standings(kept, leaving, dragged)
+        settled = [digest for digest in self._passive if digest not in movable]
+        self._holdings.keep(settled, kept, present=self._manifests)
+        leaving = {digest: opinion for digest, opinion in self._candidates.items() if digest not in kept}
+        dragged = self._holdings.spread(leaving, {digest for digest in movable if digest not in kept})
+        for digest, holder in dragged.items():
+            leaving[digest] = (leaving[holder][0], Reason(Because.GOES_WITH, (holder,)))
+        return ManifestJudgement(leaving, self._staying(kept))
 
-    def _sort(self, record: ManifestRecord) -> None:
-        digest = record.digest
-        if (root := self._why_root(record)) is not None:
-            self._roots[digest] = root
-        elif (lost := self._tags.lost.get(digest)) is not None:
+    def _sort(self) -> None:
+        """Tell roots, candidates and passive manifests apart."""
+        kept, condition, cutoff = self._tags.kept, self._condition, self._grace_cutoff
+        roots, candidates, passive = self._roots, self._candidates, self._passive
+        special = self._tags.lost.keys() | self._tags.bound.keys()
+        orphans = {} if condition is None else self._holdings.orphans(self._manifests)
+        young: Opinion = (None, Reason(Because.MANIFEST_YOUNG, (self._grace,)))
+        for digest, (_, _, created, updated, _, locked) in self._manifests.items():
+            if locked:
+                roots[digest] = _LOCKED
+            elif digest in kept:
+                roots[digest] = (None, Reason(Because.TAGGED, (kept[digest],)))
+            elif updated >= cutoff or created >= cutoff:
+                roots[digest] = young
+            elif digest in special:
+                self._sort_special(digest, young)
+            elif condition is None:
+                passive[digest] = _NO_UNTAGGED_RULE
+            elif digest in orphans:
+                candidates[digest] = self._orphan(orphans[digest], condition)
+            else:
+                last = max(updated, created)
+                facts = (condition.rule, condition.age, self._now, last)
+                if last < condition.cutoff:
+                    candidates[digest] = (condition.rule, Reason(Because.UNTAGGED_EXPIRED, facts))
+                else:
+                    passive[digest] = (condition.rule, Reason(Because.UNTAGGED_UNEXPIRED, facts))
+
+    def _sort_special(self, digest: Digest, young: Opinion) -> None:
+        """Sort a manifest whose tags go, or belong to another manifest."""
+        bound, lost = self._tags.bound.get(digest, ()), self._tags.lost.get(digest, ())
+        locked = next((mark.name for mark in bound if mark.locked), None)
+        untag_only = next((loss.rule for _, loss in lost if loss.untag_only), None)
+        if locked is not None:
+            self._roots[digest] = (None, Reason(Because.TAGGED, (locked,)))
+        elif any(mark.young for mark in bound):
+            self._roots[digest] = young
+        elif untag_only is not None:
+            self._roots[digest] = (untag_only, Reason(Because.UNTAG_ONLY, (untag_only,)))
+        elif lost:
             names = tuple(sorted(name for name, _ in lost))
             rule = min(loss.rule for _, loss in lost)
-            self._candidates[digest] = Opinion(rule, Reason(Because.LAST_TAGS, (names,)))
+            self._candidates[digest] = (rule, Reason(Because.LAST_TAGS, (names,)))
         else:
-            self._sort_untagged(record)
+            self._sort_bound(digest, [mark.subject for mark in bound])
 
-    def _why_root(self, record: ManifestRecord) -> Opinion | None:
-        if record.locked:
-            return _LOCKED
-        if (tag := self._tags.kept.get(record.digest)) is not None:
-            return Opinion(None, Reason(Because.TAGGED, (tag,)))
-        bound = self._tags.bound.get(record.digest, ())
-        for mark in bound:
-            if mark.locked:
-                return Opinion(None, Reason(Because.TAGGED, (mark.name,)))
-        if is_young(record, self._grace_cutoff) or any(mark.young for mark in bound):
-            return Opinion(None, Reason(Because.MANIFEST_YOUNG, (self._grace,)))
-        for _, loss in self._tags.lost.get(record.digest, ()):
-            if loss.untag_only:
-                return Opinion(loss.rule, Reason(Because.UNTAG_ONLY, (loss.rule,)))
-        return None
-
-    def _sort_untagged(self, record: ManifestRecord) -> None:
-        condition = self._condition
-        if condition is None:
-            self._passive[record.digest] = _NO_UNTAGGED_RULE
-            return
-        bound = self._tags.bound.get(record.digest)
-        orphaned_from = self._orphaned_from(record.digest)
-        last = max(record.created, record.updated)
-        if bound and orphaned_from is not None and not self._holds_images:
-            store = Reason(Because.SIGNATURE_STORE, (orphaned_from,))
-            self._passive[record.digest] = Opinion(None, store)
-        elif orphaned_from is not None:
-            orphan = Reason(Because.ORPHAN, (orphaned_from, self._grace))
-            self._candidates[record.digest] = Opinion(condition.rule, orphan)
-        elif bound:
-            follows = Reason(Because.HELD_BY_SUBJECT, (min(mark.subject for mark in bound), None))
-            self._passive[record.digest] = Opinion(None, follows)
-        elif last < condition.cutoff:
-            expired = Reason(Because.UNTAGGED_EXPIRED, (condition.age, self._now, last))
-            self._candidates[record.digest] = Opinion(condition.rule, expired)
-        else:
-            waiting = Reason(Because.UNTAGGED_UNEXPIRED, (condition.rule, condition.age, self._now, last))
-            self._passive[record.digest] = Opinion(condition.rule, waiting)
-
-    def _orphaned_from(self, digest: Digest) -> Digest | None:
-        """Return the subject that the manifest belonged to, when none of its subjects is left."""
-        subjects = [mark.subject for mark in self._tags.bound.get(digest, ())]
+    def _sort_bound(self, digest: Digest, subjects: list[Digest]) -> None:
+        """Sort a manifest that has no tags but those of its subjects."""
         if (subject := self._holdings.subject(digest)) is not None:
             subjects.append(subject)
-        if not subjects or any(subject in self._manifests for subject in subjects):
-            return None
-        return min(subjects)
+        named = min(subjects)
+        if self._condition is None:
+            self._passive[digest] = _NO_UNTAGGED_RULE
+        elif any(subject in self._manifests for subject in subjects):
+            self._passive[digest] = (None, Reason(Because.HELD_BY_SUBJECT, (named, None)))
+        elif not self._tags.kept and not self._tags.lost:
+            self._passive[digest] = (None, Reason(Because.SIGNATURE_STORE, (named,)))
+        else:
+            self._candidates[digest] = self._orphan(named, self._condition)
 
-    def _standings(
-        self,
-        kept: Mapping[Digest, Hold | None],
-        leaving: Mapping[Digest, Opinion],
-        dragged: Mapping[Digest, Digest | None],
-    ) -> dict[Digest, Standing]:
-        standings: dict[Digest, Standing] = {}
-        for digest in dragged:
-            holder = dragged[digest]
-            if holder is None:
-                standings[digest] = Standing(keep=False, opinion=leaving[digest])
+    def _orphan(self, subject: Digest, condition: UntaggedCondition) -> Opinion:
+        return condition.rule, Reason(Because.ORPHAN, (subject, self._grace))
+
+    def _staying(self, kept: Mapping[Digest, Hold | None]) -> dict[Digest, Opinion]:
+        """Say of everything that stays what holds it, or else why it stays by itself."""
+        staying: dict[Digest, Opinion] = {}
+        for digest, hold in kept.items():
+            if hold is not None:
+                holder_tag = self._tags.kept.get(hold.holder)
+                staying[digest] = (None, Reason(hold.how, (hold.holder, holder_tag)))
+            elif digest in self._roots:
+                staying[digest] = self._roots[digest]
             else:
-                with_holder = Reason(Because.GOES_WITH, (holder,))
-                standings[digest] = Standing(
-                    keep=False, opinion=Opinion(standings[holder].opinion.rule, with_holder)
-                )
-        for digest in self._manifests:
-            if digest not in standings:
-                standings[digest] = Standing(keep=True, opinion=self._why_kept(digest, kept.get(digest)))
-        return standings
-
-    def _why_kept(self, digest: Digest, hold: Hold | None) -> Opinion:
-        if hold is not None:
-            return Opinion(None, Reason(hold.how, (hold.holder, self._tags.kept.get(hold.holder))))
-        return self._roots.get(digest) or self._passive[digest]
+                staying[digest] = self._passive[digest]
+        return staying
 
 
-_LOCKED = Opinion(None, Reason(Because.MANIFEST_LOCKED))
-_NO_UNTAGGED_RULE = Opinion(None, Reason(Because.NO_UNTAGGED_RULE))
+_LOCKED: Final[Opinion] = (None, Reason(Because.MANIFEST_LOCKED))
+_NO_UNTAGGED_RULE: Final[Opinion] = (None, Reason(Because.NO_UNTAGGED_RULE))

@@ -1,16 +1,23 @@
 """One repository's plan in the making: tags are judged first, manifests by what is left of the tags."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 from shared.oci import media_types
-from shared.oci.graph import Edges, deletion_order, held_by_each
+from shared.oci.graph import deletion_order
 from shared.oci.names import Digest, TagName
 from shared.retention.bound import bound_tags
 from shared.retention.holdings import Holdings
-from shared.retention.manifests import BoundTag, ManifestJudge, Standing, TagsByManifest, untagged_condition
+from shared.retention.manifests import (
+    BoundTag,
+    ManifestJudge,
+    ManifestJudgement,
+    TagsByManifest,
+    untagged_condition,
+)
 from shared.retention.reasons import Because, Reason
 from shared.retention.rules import RetentionPolicy
 from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
@@ -22,7 +29,13 @@ _NAMED: Final = 3
 _DANGLING: Final = frozenset(
     {Because.UNTAGGED_EXPIRED, Because.UNTAGGED_UNEXPIRED, Because.ORPHAN, Because.SIGNATURE_STORE}
 )
-_NO_EDGES: Final = Edges()
+
+
+class Standing(NamedTuple):
+    """Whether a tag stays, by which rule, and why."""
+
+    keep: bool
+    opinion: Opinion
 
 
 class Planner:
@@ -46,6 +59,7 @@ class Planner:
         self._followers: dict[Digest, list[Digest]] = defaultdict(list)
         for name, subject in self._subjects.items():
             self._followers[subject].append(tags[name].digest)
+        self._holdings = Holdings(snapshot.edges, self._followers)
         self._warnings: list[str] = list(snapshot.warnings)
         self._matched: set[str] = set()
 
@@ -54,28 +68,31 @@ class Planner:
         closed = self._why_closed()
         if closed is not None:
             self._warnings.append(f"nothing is removed: {closed}")
-        opinions = self._judge_tags()
-        standings = self._judge_manifests(opinions)
-        self._add_bound_tags(opinions, standings)
-        self._warn_of_missing_children(standings)
+        tags = self._judge_tags()
+        leaving, staying = self._judge_manifests(tags)
+        self._add_bound_tags(tags, leaving)
+        self._warn_of_missing_children(leaving)
         if closed is not None:
-            stays = Reason(Because.CLOSED, (closed,))
-            opinions = {name: _stay(standing, stays) for name, standing in opinions.items()}
-            standings = {digest: _stay(standing, stays) for digest, standing in standings.items()}
+            stays: Opinion = (None, Reason(Because.CLOSED, (closed,)))
+            tags = {
+                name: standing if standing.keep else Standing(True, stays) for name, standing in tags.items()
+            }
+            staying |= dict.fromkeys(leaving, stays)
+            leaving = {}
         return RepositoryPlan(
             registry=self._snapshot.registry,
             repository=self._snapshot.repository,
             at=self._now,
             policy_digest=self._policy.digest,
-            tag_verdicts=tuple(
-                TagVerdict(name, opinions[name].keep, *opinions[name].opinion) for name in self._tags
-            ),
+            tag_verdicts=tuple(TagVerdict(name, tags[name].keep, *tags[name].opinion) for name in self._tags),
             manifest_verdicts=tuple(
-                ManifestVerdict(digest, standings[digest].keep, *standings[digest].opinion)
+                ManifestVerdict(digest, False, *leaving[digest])
+                if digest in leaving
+                else ManifestVerdict(digest, True, *staying[digest])
                 for digest in sorted(self._manifests)
             ),
-            untag=tuple(self._untags(opinions)),
-            delete=tuple(self._deletions(standings)),
+            untag=tuple(self._untags(tags)),
+            delete=tuple(self._deletions(leaving)),
             warnings=tuple(self._warnings),
             rules_matched=tuple(sorted(self._matched)),
             closed=closed is not None,
@@ -131,7 +148,7 @@ class Planner:
             if tag.name not in self._subjects
         }
 
-    def _judge_manifests(self, opinions: Mapping[TagName, Standing]) -> dict[Digest, Standing]:
+    def _judge_manifests(self, tags: Mapping[TagName, Standing]) -> ManifestJudgement:
         kept: dict[Digest, TagName] = {}
         lost: dict[Digest, list[tuple[TagName, Loss]]] = defaultdict(list)
         bound: dict[Digest, list[BoundTag]] = defaultdict(list)
@@ -139,48 +156,44 @@ class Planner:
             if (subject := self._subjects.get(tag.name)) is not None:
                 young = is_young(tag, self._grace_cutoff)
                 bound[tag.digest].append(BoundTag(subject, tag.name, tag.locked, young))
-            elif opinions[tag.name].keep:
+            elif tags[tag.name].keep:
                 kept.setdefault(tag.digest, tag.name)
             else:
                 lost[tag.digest].append((tag.name, self._losses[tag.name]))
         registry, repository = self._snapshot.registry, self._snapshot.repository
         rules = [r for r in self._policy.untagged_rules if r.repositories.covers(registry, repository)]
-        standings = ManifestJudge(
+        judgement = ManifestJudge(
             self._manifests,
             TagsByManifest(kept=kept, lost=lost, bound=bound),
-            Holdings(self._snapshot.edges, self._followers),
+            self._holdings,
             condition=untagged_condition(rules, now=self._now, grace=self._policy.grace),
             grace=self._policy.grace,
             now=self._now,
         ).judge()
-        if rules and any(standing.opinion.reason.code in _DANGLING for standing in standings.values()):
+        opinions = chain(judgement.leaving.values(), judgement.staying.values())
+        if rules and any(reason.code in _DANGLING for _, reason in opinions):
             self._matched.update(rule.name for rule in rules)
-        return standings
+        return judgement
 
-    def _add_bound_tags(
-        self, opinions: dict[TagName, Standing], standings: Mapping[Digest, Standing]
-    ) -> None:
+    def _add_bound_tags(self, tags: dict[TagName, Standing], leaving: Mapping[Digest, Opinion]) -> None:
         """Give each bound tag the fate of the manifest that it is on."""
         for name, subject in self._subjects.items():
             tag = self._tags[name]
-            standing = standings.get(tag.digest)
-            if tag.locked:
-                opinions[name] = Standing(keep=True, opinion=Opinion(None, Reason(Because.TAG_LOCKED)))
-            elif standing is None or standing.keep:
-                reason = Reason(Because.BOUND, (subject,))
-                opinions[name] = Standing(keep=True, opinion=Opinion(None, reason))
+            gone = leaving.get(tag.digest)
+            if gone is not None:
+                tags[name] = Standing(False, (gone[0], Reason(Because.BOUND_GOES, (subject,))))
             else:
-                reason = Reason(Because.BOUND_GOES, (subject,))
-                opinions[name] = Standing(keep=False, opinion=Opinion(standing.opinion.rule, reason))
+                why = Reason(Because.TAG_LOCKED) if tag.locked else Reason(Because.BOUND, (subject,))
+                tags[name] = Standing(True, (None, why))
 
-    def _warn_of_missing_children(self, standings: Mapping[Digest, Standing]) -> None:
+    def _warn_of_missing_children(self, leaving: Container[Digest]) -> None:
         """Say which indexes that stay are incomplete; that is no reason to stop (Azure/acr-cli #459)."""
         incomplete = {
             digest: missing
-            for digest, pointing in self._snapshot.edges.items()
+            for digest, pointing in self._holdings.edges.items()
             if pointing.children
-            and digest in standings
-            and standings[digest].keep
+            and digest in self._manifests
+            and digest not in leaving
             and (missing := [child for child in pointing.children if child not in self._manifests])
         }
         for digest in sorted(incomplete)[:_WARNED_OF]:
@@ -192,33 +205,20 @@ class Planner:
         if len(incomplete) > _WARNED_OF:
             self._warnings.append(f"{len(incomplete) - _WARNED_OF} more indexes list missing manifests")
 
-    def _untags(self, opinions: Mapping[TagName, Standing]) -> Iterator[Untag]:
+    def _untags(self, tags: Mapping[TagName, Standing]) -> Iterator[Untag]:
         for tag in self._tags.values():
-            standing = opinions[tag.name]
-            if not standing.keep:
-                rule, reason = standing.opinion
+            keep, (rule, reason) = tags[tag.name]
+            if not keep:
                 subject = self._subjects.get(tag.name)
                 yield Untag(
                     tag.name, tag.digest, rule or "", reason, subject if subject in self._manifests else None
                 )
 
-    def _deletions(self, standings: Mapping[Digest, Standing]) -> Iterator[DeleteManifest]:
-        going = [digest for digest, standing in standings.items() if not standing.keep]
-        edges, followers = self._snapshot.edges, self._followers
-        order = {digest: at for at, digest in enumerate(deletion_order(going, edges, bound=followers))}
-        holders: dict[Digest, list[Digest]] = defaultdict(list)
-        for holder, held in held_by_each(going, edges, bound=followers).items():
-            for digest in held:
-                if order[holder] < order[digest]:
-                    holders[digest].append(holder)
-        for digest in order:
-            rule, reason = standings[digest].opinion
-            held_by = tuple(sorted(holders[digest])) if digest in holders else ()
+    def _deletions(self, leaving: Mapping[Digest, Opinion]) -> Iterator[DeleteManifest]:
+        order = deletion_order(leaving, self._holdings.edges, bound=self._followers)
+        for digest, held_by in order.items():
+            rule, reason = leaving[digest]
             yield DeleteManifest(digest, self._manifests[digest].size, rule or "", reason, held_by)
-
-
-def _stay(standing: Standing, reason: Reason) -> Standing:
-    return standing if standing.keep else Standing(keep=True, opinion=Opinion(None, reason))
 
 
 _SELF_CONTAINED: Final = media_types.IMAGES | media_types.ARTIFACTS | media_types.SCHEMA_1

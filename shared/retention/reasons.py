@@ -144,7 +144,7 @@ _PHRASES: Final[Mapping[Because, Callable[..., str]]] = {
     Because.LAST_TAGS: lambda tags: (
         f"nothing kept holds it, and its last tag{' goes' if len(tags) == 1 else 's go'}: {', '.join(tags)}"
     ),
-    Because.UNTAGGED_EXPIRED: lambda older_than, at, then: (
+    Because.UNTAGGED_EXPIRED: lambda _rule, older_than, at, then: (
         f"untagged, nothing kept holds it, and older than {older_than}: {_since(then, at, 'updated')}"
     ),
     Because.ORPHAN: lambda subject, grace: (

@@ -14,11 +14,8 @@ from shared.retention.versions import parse_version
 _NAMED_IN_A_WARNING = 5
 
 
-class Opinion(NamedTuple):
-    """What one rule says of one tag or manifest."""
-
-    rule: str | None
-    reason: Reason
+type Opinion = tuple[str | None, Reason]
+"""Which rule or protection decides, if any, and why; a plain tuple, because there is one per manifest."""
 
 
 class Loss(NamedTuple):
@@ -48,21 +45,21 @@ class TagJudgement:
         """Return whether the tag stays, and why: locks before keeps before losses, the young before them."""
         locked = _TAG_LOCKED if tag.locked else _MANIFEST_LOCKED if manifest and manifest.locked else None
         if locked is not None:
-            return True, Opinion(None, locked)
+            return True, (None, locked)
         loss = self.losses.get(tag.name)
         kept = self.keeps.get(tag.name)
         if kept is not None or loss is None:
             return True, kept or self.spared.get(tag.name, _UNSELECTED)
         if is_young(tag, grace_cutoff):
-            return True, Opinion(loss.rule, Reason(Because.TAG_YOUNG, (grace,)))
+            return True, (loss.rule, Reason(Because.TAG_YOUNG, (grace,)))
         if manifest is not None and is_young(manifest, grace_cutoff):
-            return True, Opinion(loss.rule, Reason(Because.MANIFEST_YOUNG, (grace,)))
-        return False, Opinion(loss.rule, loss.reason)
+            return True, (loss.rule, Reason(Because.MANIFEST_YOUNG, (grace,)))
+        return False, (loss.rule, loss.reason)
 
 
 _TAG_LOCKED = Reason(Because.TAG_LOCKED)
 _MANIFEST_LOCKED = Reason(Because.MANIFEST_LOCKED)
-_UNSELECTED = Opinion(None, Reason(Because.UNSELECTED))
+_UNSELECTED = (None, Reason(Because.UNSELECTED))
 
 
 def is_young(record: TagRecord | ManifestRecord, cutoff: datetime) -> bool:
@@ -88,7 +85,7 @@ def judge_tags(
         reason = Reason(Because.PROTECTED, (protection.name,))
         for tag in tags:
             if protection.tags.match(tag.name) is not None:
-                judgement.keeps.setdefault(tag.name, Opinion(protection.name, reason))
+                judgement.keeps.setdefault(tag.name, (protection.name, reason))
     for keep_rule in sorted(keep_rules, key=lambda rule: rule.name):
         _apply_keep_rule(keep_rule, tags, judgement)
     for tag_rule in sorted(tag_rules, key=lambda rule: (rule.untag_only, rule.name)):
@@ -99,7 +96,7 @@ def judge_tags(
 def _apply_keep_rule(rule: KeepRule, tags: Sequence[TagRecord], judgement: TagJudgement) -> None:
     matched = _match(rule, tags, judgement)
     if rule.newest is None:
-        kept = Opinion(rule.name, Reason(Because.KEPT, (rule.name,)))
+        kept = (rule.name, Reason(Because.KEPT, (rule.name,)))
         for tag, _ in matched:
             judgement.keeps.setdefault(tag.name, kept)
         return
@@ -133,9 +130,9 @@ def _apply_tag_rule(rule: TagRule, tags: Sequence[TagRecord], judgement: TagJudg
             goes = is_old or is_outside
         if not goes:
             unexpired = Reason(Because.UNEXPIRED, (expiry, now, then, is_version))
-            judgement.spared.setdefault(tag.name, Opinion(rule.name, unexpired))
+            judgement.spared.setdefault(tag.name, (rule.name, unexpired))
         elif idle is not None:
-            judgement.spared.setdefault(tag.name, Opinion(rule.name, idle))
+            judgement.spared.setdefault(tag.name, (rule.name, idle))
         else:
             outside_of = _stream_of(rule.newest, groups) if is_outside and rule.newest else None
             reason = Reason(Because.EXPIRED, (expiry, now, then, is_old, outside_of))
@@ -150,7 +147,7 @@ def _match(rule: KeepRule | TagRule, tags: Sequence[TagRecord], judgement: TagJu
 
 
 def _among_newest(rule: str, newest: Newest, stream: str) -> Opinion:
-    return Opinion(rule, Reason(Because.NEWEST, (rule, newest, stream)))
+    return (rule, Reason(Because.NEWEST, (rule, newest, stream)))
 
 
 class _Ranking(NamedTuple):
