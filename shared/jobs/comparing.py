@@ -99,7 +99,7 @@ class _RepositoryComparison:
         pause = self._mirror([each for each in extra if each.state == "orphaned" and each.mirror], listings)
         if pause is not None:
             return self.go_on_later(pause, deferrals=0)
-        return self._finish(comparison, extra)
+        return self._finish(comparison.compared(listings), extra)
 
     def go_on_later(self, pause: Pause, *, deferrals: int) -> Step:
         """Leave the rest to a later invocation."""
@@ -201,11 +201,11 @@ class _RepositoryComparison:
     def _kept(self, drift: TagDrift, result: Any, detail: str) -> MirrorOutcome:
         return MirrorOutcome(target=drift.target, result=result, detail=detail, at=self._clock())
 
-    def _finish(self, comparison: Comparison, extra: Sequence[TagDrift]) -> Step:
+    def _finish(self, compared: int, extra: Sequence[TagDrift]) -> Step:
         lines = list(self._log.read())
         queued = {line["target"]: line for line in lines if "state" in line}
         mirrored = {line["target"]: line for line in lines if "result" in line}
-        counts = _counts(comparison.compared, queued, mirrored, extra)
+        counts = _counts(compared, queued, mirrored, extra)
         counts["failures"] = len(self._problems)
         document = {
             "kind": "drift",

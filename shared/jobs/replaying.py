@@ -40,23 +40,23 @@ def replay(services: Services, name: str) -> Replayed | None:
     if queue is None:
         raise InvalidMessage(f"{name}: origin {origin!r} has no queue")
     try:
-        body = base64.b64decode(document["body"], validate=True)
-    except (KeyError, TypeError, binascii.Error) as error:
+        text = base64.b64decode(document["body"], validate=True).decode()
+    except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as error:
         raise InvalidMessage(f"{name}: body: {type(error).__name__}") from error
-    queue.send_body(_fresh(body))
+    queue.send_text(_fresh(text))
     services.poison.remove(name)
     return Replayed(name=name, origin=origin, queue=queue.name)
 
 
-def _fresh(body: bytes) -> bytes:
+def _fresh(text: str) -> str:
     """Return the message with its patience restored; what is no message of ours goes as it is."""
     try:
-        message = parse_message(body)
+        message = parse_message(text)
     except InvalidMessage:
-        return body
+        return text
     if isinstance(message, ReplicateTag | ReconcileRepository):
-        return replace(message, deferrals=0).to_json().encode()
-    return body
+        return replace(message, deferrals=0).to_json()
+    return text
 
 
 def _queue(services: Services, origin: str) -> WorkQueue | None:

@@ -12,6 +12,7 @@ from requests.adapters import BaseAdapter
 
 from shared.errors import ProtocolViolation, RegistryUnavailable
 from shared.registry.layers import Layer
+from shared.registry.pacing import endpoint_class
 from shared.registry.redaction import redact
 from shared.registry.wire import retry_after
 
@@ -35,6 +36,12 @@ def is_replayable(request: requests.PreparedRequest) -> bool:
 def _changes_a_session(request: requests.PreparedRequest) -> bool:
     """Tell whether the request moves an upload session on, so that its double would be misplaced."""
     return request.method in {"PATCH", "PUT"} and "/blobs/uploads/" in (request.url or "")
+
+
+def _may_be_locked_out(request: requests.PreparedRequest, status: int) -> bool:
+    """Tell whether a sign-in was refused as too frequent: so Docker Hub's lock-out looks, and it lasts."""
+    signing_in = endpoint_class(request.method or "", request.url or "") == "oauth"
+    return signing_in and status == requests.codes.too_many_requests
 
 
 class Retry(Layer):
@@ -77,6 +84,7 @@ class Retry(Layer):
                 answer = self.inner.send(request, *args, **options)
                 again = self._may_repeat(request, answer.status_code)
                 stated = retry_after(answer.headers) if again else None
+                again = again and not (stated is None and _may_be_locked_out(request, answer.status_code))
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
                 failure, stated = error, None
                 again = _is_passing(error) and is_replayable(request) and not _changes_a_session(request)

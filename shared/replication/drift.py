@@ -80,15 +80,16 @@ class Comparison:
             found.setdefault(_place(routed.target), set()).add(_tag(routed.target))
         return found
 
-    @property
-    def compared(self) -> int:
-        """Return how many tags the targets together should have."""
-        return len(self._routed)
+    def compared(self, listings: Mapping[Place, TargetListing]) -> int:
+        """Return how many tags the listed targets together should have."""
+        return sum(_place(routed.target) in listings for _, _, routed in self._routed)
 
     def behind(self, listings: Mapping[Place, TargetListing]) -> Iterator[TagDrift]:
-        """Yield what has to be copied, in the order of the source's tags."""
+        """Yield what has to be copied, in the order of the source's tags; nothing for what was not listed."""
         for source, digest, routed in self._routed:
-            listing = listings[_place(routed.target)]
+            listing = listings.get(_place(routed.target))
+            if listing is None:
+                continue
             tag = _tag(routed.target)
             found = listing.tags.get(tag)
             if self._is_right(digest, found, routed, listing.replicas.get(tag)):

@@ -29,14 +29,14 @@ class WorkQueue:
         """
         self._put(message.to_json(), delay)
 
-    def send_body(self, body: bytes) -> None:
-        """Put a body as it is, to be read at once: a message that was read from this queue before.
+    def send_text(self, text: str) -> None:
+        """Put a text as it is, to be read at once: a message that was read from this queue before.
 
         :raises StorageError: when it could not be put.
         """
-        self._put(body, 0.0)
+        self._put(text, 0.0)
 
-    def _put(self, text: str | bytes, delay: float) -> None:
+    def _put(self, text: str, delay: float) -> None:
         visibility = ceil(min(max(0.0, delay), LONGEST_DELAY))
         with storage_errors(f"sending to queue {self.name}"):
             try:

@@ -98,7 +98,7 @@ class Desk:
             cleanups = self.take(self.services.cleanup_queue)
             replications = self.take(self.services.replication_queue)
             for message in cleanups:
-                work_on_repository(self.services, body(message), clock=self.world.clock)
+                self.carry_on(message)
             outcomes.extend(self.carry_out(message) for message in replications)
             if not cleanups and not replications:
                 break
@@ -109,6 +109,9 @@ class Desk:
 
     def carry_out(self, message: Message) -> ReplicationOutcome:
         return replicate(self.services, body(message), clock=self.world.clock)
+
+    def carry_on(self, message: Message) -> None:
+        work_on_repository(self.services, body(message), clock=self.world.clock)
 
     def message(self, tag: str = "v1", **changes: Any) -> ReplicateTag:
         return replace(
