@@ -68,6 +68,7 @@ class Settings:
     cleanup_mode: CleanupMode
     policy_file: str | None
     policy_blob: str | None
+    notices_topic: str | None
     runs_container: str
     push_cleanup_seconds: int
     invocation_seconds: float
@@ -104,6 +105,9 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         cleanup_mode=_cleanup_mode(reader, "CLEANUP_MODE"),
         policy_file=reader.text("POLICY_FILE"),
         policy_blob=reader.blob("POLICY_BLOB"),
+        notices_topic=reader.service_uri(
+            "NOTICES_TOPIC_ENDPOINT", "https://topic.westeurope-1.eventgrid.azure.net/api/events"
+        ),
         runs_container=reader.container("RUNS_CONTAINER", "steward-runs"),
         push_cleanup_seconds=reader.number("PUSH_CLEANUP_SECONDS", 300, int, least=1, most=86400),
         invocation_seconds=reader.number("INVOCATION_SECONDS", 1200.0, float, least=5.0, most=3300.0),

@@ -8,6 +8,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from shared.errors import InvalidSettings, Problem
 from shared.jobs.services import Services
+from shared.notices import EventGridNotices, NoNotices, Notices
 from shared.oci.names import DOCKER_HUB, LoginServer
 from shared.registry.acr import AcrClient
 from shared.registry.client import RegistryClient
@@ -119,6 +120,7 @@ def wire(settings: Settings) -> Services:
         edges=EdgeStore(account.blobs, settings.runs_container),
         ledger=Ledger(account.blobs, settings.runs_container),
         poison=PoisonStore(account.blobs, settings.runs_container),
+        notices=_notices(settings, entra),
     )
 
 
@@ -126,6 +128,10 @@ def _storage_credential(settings: Settings, entra: TokenCredential) -> TokenCred
     if settings.storage_client_id in {None, settings.client_id}:
         return entra
     return ManagedIdentityCredential(client_id=settings.storage_client_id)
+
+
+def _notices(settings: Settings, entra: TokenCredential) -> Notices:
+    return NoNotices() if settings.notices_topic is None else EventGridNotices(settings.notices_topic, entra)
 
 
 def _policy_source(settings: Settings, account: StorageAccount) -> PolicySource:

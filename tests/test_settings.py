@@ -47,6 +47,7 @@ def test_the_least_that_runs_in_azure_gets_safe_defaults() -> None:
         cleanup_mode="plan",
         policy_file="policy.yaml",
         policy_blob=None,
+        notices_topic=None,
         runs_container="steward-runs",
         push_cleanup_seconds=300,
         invocation_seconds=1200.0,

@@ -12,6 +12,7 @@ from shared.jobs.runs import Run, advance, read_run
 from shared.jobs.services import Services
 from shared.logs import log
 from shared.messages import ApplyPlan, PlanRepository, parse_message
+from shared.metrics import count_repository
 from shared.render import plan_from_json, plan_to_json, report_to_json
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
 from shared.retention.report import Outcome, RepositoryReport, count_results
@@ -63,7 +64,7 @@ def clean(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> 
         raise InvalidMessage(f"run: {message.run!r} was never opened")
     part = run.part(message.registry, message.repository)
     if services.runs.read_report(part) is not None:
-        advance(services, run)
+        advance(services, run, now=clock())
         return Step(part=part, step="finished before")
     try:
         if isinstance(message, PlanRepository):
@@ -75,7 +76,7 @@ def clean(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> 
             raise
         _fail(services, part, str(error), clock())
         step = Step(part=part, step="failed", detail=str(error))
-    advance(services, run)
+    advance(services, run, now=clock())
     return step
 
 
@@ -89,7 +90,7 @@ def record_failed_repository(
     part = run.part(message.registry, message.repository)
     if services.runs.read_report(part) is None:
         _fail(services, part, reason, now)
-    advance(services, run)
+    advance(services, run, now=now)
 
 
 def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime]) -> Step:
@@ -141,8 +142,8 @@ def _apply(
         raise InvalidMessage(f"run {run.name} has no plan for {part.registry}/{part.repository}")
     plan = plan_from_json(document)
     now = clock()
-    log = services.runs.outcomes(part)
-    earlier = [Outcome.from_json(line) for line in log.read()]
+    recorded = services.runs.outcomes(part)
+    earlier = [Outcome.from_json(line) for line in recorded.read()]
     if run.mode != "apply" or services.settings.cleanup_mode != "apply" or plan.refused is not None:
         _finish(services, run, part, plan, earlier, now=now)
         why = "deleting is not switched on" if plan.refused is None else str(plan.refused)
@@ -154,7 +155,7 @@ def _apply(
     outcomes = list(earlier)
 
     def record(batch: Sequence[Outcome]) -> None:
-        log.append(outcome.to_json() for outcome in batch)
+        recorded.append(outcome.to_json() for outcome in batch)
         outcomes.extend(batch)
 
     pause = PlanApplication(
@@ -210,6 +211,7 @@ def _finish(
         plan=plan, mode=run.mode, started=plan.at, finished=now, outcomes=tuple(unique.values())
     )
     services.runs.save_report(part, report_to_json(report), report.counts)
+    count_repository(part.registry, report.counts)
 
 
 def _fail(services: Services, part: Part, reason: str, now: datetime) -> None:

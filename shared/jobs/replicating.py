@@ -11,6 +11,7 @@ from shared.jobs.deferring import MOST_DEFERRALS, message_document, wait_of
 from shared.jobs.recording import RecordedTarget
 from shared.jobs.services import Services
 from shared.messages import ReplicateTag, parse_message
+from shared.metrics import count_replication
 from shared.oci.manifest import Descriptor
 from shared.oci.names import DOCKER_HUB, Digest, Reference, RepositoryName, TagName
 from shared.registry.content import ContentSource
@@ -48,6 +49,9 @@ def replicate(services: Services, body: bytes, *, clock: Callable[[], datetime])
         outcome = _failed(services, message, error, clock())
     outcome = replace(outcome, seconds=time.monotonic() - started)
     services.runs.replications(message.run).append([outcome.to_json()])
+    count_replication(
+        message.target.registry, outcome.result, size=outcome.bytes_copied, seconds=outcome.seconds
+    )
     return outcome
 
 

@@ -19,6 +19,7 @@ from shared.messages import ApplyPlan, PlanRepository
 from shared.oci.names import LoginServer, Reference, RepositoryName, parse_login_server, parse_repository
 from shared.policy import Policy
 from shared.retention.limits import check_run_limits
+from shared.retention.report import add_counts
 from shared.settings import CleanupMode
 from shared.storage.runs import Document, Part
 
@@ -150,37 +151,68 @@ def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, 
     return name
 
 
-def advance(services: Services, run: Run) -> None:
-    """When every repository is planned or failed, check the run's limits and queue the plans.
+def advance(services: Services, run: Run, *, now: datetime) -> None:
+    """Take the run's next step, if what was just done was the last that it waited for.
 
-    Does nothing in plan mode, before that moment, and after it. Without a policy there are no limits to
-    check: then nothing is removed.
+    When every repository is planned or failed, the run's limits are checked and, in apply mode, the plans
+    queued. When every repository has its report, or the run is refused, it is finished. Each of the two is
+    said once, to whom a topic is configured for.
     """
-    if (
-        run.mode != "apply"
-        or services.settings.cleanup_mode != "apply"
-        or services.runs.read_applying(run.name) is not None
-    ):
+    if services.runs.read_finished(run.name) is not None:
         return
-    counts = {
-        (found.registry, found.repository): found.counts for found in services.runs.list_plans(run.name)
+    plans = {(found.registry, found.repository): found.counts for found in services.runs.list_plans(run.name)}
+    reports = {
+        (found.registry, found.repository): found.counts for found in services.runs.list_reports(run.name)
     }
-    finished = {(found.registry, found.repository) for found in services.runs.list_reports(run.name)}
-    if any(part not in counts and part not in finished for part in run.repositories):
+    if any(part not in plans and part not in reports for part in run.repositories):
         return
-    refused = _why_refused(services, counts.values())
+    refused = None
+    if run.mode == "apply" and services.settings.cleanup_mode == "apply":
+        refused = _leave_planning(services, run, plans, reports)
+    if refused is not None or all(part in reports for part in run.repositories):
+        _finish(services, run, reports, refused, now)
+
+
+type _Counts = Mapping[tuple[LoginServer, RepositoryName], Mapping[str, int]]
+
+
+def _leave_planning(services: Services, run: Run, plans: _Counts, reports: _Counts) -> Document | None:
+    """Queue the plans, unless that was done before, and return why they are refused, if they are.
+
+    Without a policy there are no limits to check: then nothing is removed.
+    """
+    left = services.runs.read_applying(run.name)
+    if left is not None:
+        found: Document | None = left["refused"]
+        return found
+    refused = _why_refused(services, plans.values())
     if refused is None:
         for registry, repository in run.repositories:
-            if (registry, repository) in counts and (registry, repository) not in finished:
+            if (registry, repository) in plans and (registry, repository) not in reports:
                 services.cleanup_queue.send(ApplyPlan(run=run.name, registry=registry, repository=repository))
     else:
-        log(
-            logger,
-            "run refused by a limit",
-            {"run": run.name, "refused": refused["message"]},
-            level=logging.WARNING,
-        )
+        fields = {"run": run.name, "refused": refused["message"]}
+        log(logger, "run refused by a limit", fields, level=logging.WARNING)
+        services.notices.publish("RunRefused", run.name, {"refused": refused})
     services.runs.mark_applying(run.name, {"refused": refused})
+    services.notices.publish("PlanReady", run.name, {"planned": add_counts(plans.values())})
+    return refused
+
+
+def _finish(services: Services, run: Run, reports: _Counts, refused: Document | None, now: datetime) -> None:
+    summary = {
+        "kind": run.kind,
+        "mode": run.mode,
+        "started": run.started.isoformat(),
+        "finished": now.isoformat(),
+        "repositories": len(run.repositories),
+        "refused": refused,
+        "done": add_counts(reports.values()),
+        "problems": list(run.problems),
+    }
+    if services.runs.finish_run(run.name, summary):
+        log(logger, "run finished", {"run": run.name, **summary})
+        services.notices.publish("RunFinished", run.name, summary)
 
 
 def _why_refused(services: Services, counts: Iterable[Mapping[str, int]]) -> Document | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared.notices import Notices
 from shared.oci.names import LoginServer
 from shared.registry.acr import AcrClient
 from shared.registry.client import RegistryClient
@@ -46,3 +47,4 @@ class Services:
     edges: EdgeStore
     ledger: Ledger
     poison: PoisonStore
+    notices: Notices

@@ -3,6 +3,7 @@
 ::
 
     runs/{run}/run.json                              how the run was opened, and for which repositories
+    runs/{run}/finished.json                         when the last repository was, and what came of all
     runs/{run}/applying.json                         every plan was seen, and the run's limits checked
     runs/{run}/{registry}/{repository}/plan.json     the plan, saved before anything is touched
     runs/{run}/{registry}/{repository}/outcomes.jsonl  one line per action, appended as it happens
@@ -32,6 +33,7 @@ OUTCOMES: Final = "outcomes.jsonl"
 REPORT: Final = "report.json"
 RUN: Final = "run.json"
 APPLYING: Final = "applying.json"
+FINISHED: Final = "finished.json"
 REPLICATION: Final = "replication.jsonl"
 
 _JSON = ContentSettings(content_type="application/json")
@@ -73,12 +75,24 @@ class RunStore:
         self._page_size = page_size
 
     def open_run(self, run: str, document: Document) -> bool:
-        """Save how the run was opened; ``False`` when it was opened before, which changes nothing.
+        """Save how the run was opened; ``False`` when it was opened before, which changes nothing."""
+        return self._write_once(f"runs/{run}/{RUN}", document)
+
+    def finish_run(self, run: str, document: Document) -> bool:
+        """Save how the run ended; ``False`` when it had ended before, which changes nothing."""
+        return self._write_once(f"runs/{run}/{FINISHED}", document)
+
+    def read_finished(self, run: str) -> Document | None:
+        """Return how the run ended, ``None`` while it goes on."""
+        return self._read(f"runs/{run}/{FINISHED}")
+
+    def _write_once(self, name: str, document: Document) -> bool:
+        """Write what is not there yet.
 
         Of several callers exactly one gets ``True``, even when the answer to its first try was lost and
         the next try found the blob that the first had made.
         """
-        name, attempt = f"runs/{run}/{RUN}", uuid4().hex
+        attempt = uuid4().hex
         with storage_errors(f"writing {name}"):
             try:
                 self._upload(name, document, {"attempt": attempt}, overwrite=False)

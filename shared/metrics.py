@@ -1,0 +1,46 @@
+"""What the app counts, as OpenTelemetry instruments.
+
+Without a meter provider they cost next to nothing and go nowhere. In Azure the worker sets one up when
+``PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY`` is ``true`` and ``azure-monitor-opentelemetry`` is installed.
+Attributes name registries and results, never tags: their number must stay small.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry import metrics
+
+_METER: Final = metrics.get_meter("registry-steward")
+
+untagged: Final = _METER.create_counter("steward.tags.untagged", unit="{tag}")
+deleted: Final = _METER.create_counter("steward.manifests.deleted", unit="{manifest}")
+freed: Final = _METER.create_counter(
+    "steward.storage.freed", unit="By", description="At most: layers may be shared with what stays."
+)
+unfinished: Final = _METER.create_counter(
+    "steward.actions.unfinished", unit="{action}", description="Planned and not done, by result."
+)
+refused: Final = _METER.create_counter("steward.repositories.refused", unit="{repository}")
+replicated: Final = _METER.create_counter("steward.tags.replicated", unit="{tag}", description="By result.")
+copied: Final = _METER.create_counter("steward.replication.copied", unit="By")
+duration: Final = _METER.create_histogram("steward.replication.duration", unit="s")
+
+_UNFINISHED: Final = frozenset({"moved", "retagged", "locked", "reachable", "failed", "skipped"})
+
+
+def count_repository(registry: str, counts: Mapping[str, int]) -> None:
+    """Count what became of one repository (:attr:`shared.retention.report.RepositoryReport.counts`)."""
+    where = {"registry": registry}
+    untagged.add(counts.get("untagged", 0), where)
+    deleted.add(counts.get("deleted", 0), where)
+    freed.add(counts.get("bytes_freed_at_most", 0), where)
+    refused.add(counts.get("refused", 0), where)
+    for result in _UNFINISHED & counts.keys():
+        unfinished.add(counts[result], {**where, "result": result})
+
+
+def count_replication(registry: str, result: str, *, size: int, seconds: float) -> None:
+    """Count what became of one replicated tag; ``registry`` is the target, ``size`` in bytes."""
+    replicated.add(1, {"registry": registry, "result": result})
+    copied.add(size, {"registry": registry})
+    duration.record(seconds, {"registry": registry, "result": result})
