@@ -21,6 +21,8 @@ class Access:
     username: str | None = None
     password: str | None = None
     plain_http: bool = False
+    prefixes: tuple[str, ...] = ("STEWARD",)
+    """Of the variables that hold a user name and a password, the first that are set."""
 
 
 def access_options(function: Callable[..., Any]) -> Callable[..., Any]:

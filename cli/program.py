@@ -20,6 +20,23 @@ SECTIONS: Final[Sections] = {
         "explain": Verb("cli.commands.explain:explain", "Say why one tag or manifest stays or goes"),
         "policy": Verb("cli.commands.policy:policy", "Check, test and write policies"),
     },
+    "Look": {
+        "repositories": Verb("cli.commands.repositories:repositories", "List repositories"),
+        "tags": Verb("cli.commands.tags:tags", "List the tags of a repository"),
+        "manifests": Verb("cli.commands.manifests:manifests", "List manifests, and what points at each"),
+        "show": Verb("cli.commands.show:show", "Show the platforms and signatures behind a reference"),
+    },
+    "Copy": {
+        "copy": Verb("cli.commands.copy:copy", "Copy images from any registry to any other"),
+    },
+    "Change": {
+        "tag": Verb("cli.commands.tag:tag", "Put more tags on a manifest"),
+        "untag": Verb("cli.commands.untag:untag", "Remove tags; what they point at stays"),
+        "delete": Verb("cli.commands.delete:delete", "Remove a tag, a manifest or a repository"),
+        "prune": Verb("cli.commands.prune:prune", "Remove untagged manifests that nothing holds"),
+        "lock": Verb("cli.commands.lock:lock", "Protect from deleting and overwriting"),
+        "unlock": Verb("cli.commands.unlock:unlock", "Allow deleting and overwriting again"),
+    },
 }
 
 FIRST_STEPS: Final = """\

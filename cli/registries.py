@@ -31,10 +31,15 @@ _PROBE: Final = "/acr/v1/_catalog?n=1"
 
 
 class Registries:
-    """Clients by login server, opened when first asked for and closed at the end."""
+    """Clients by login server, opened when first asked for and closed at the end.
 
-    def __init__(self, access: Access, *, threads: int = 16) -> None:
+    ``content_only`` is for whoever only moves content, which every registry does alike: then nobody is
+    asked what it is.
+    """
+
+    def __init__(self, access: Access, *, threads: int = 16, content_only: bool = False) -> None:
         self._access = access
+        self._content_only = content_only
         self._threads = threads
         self._open = ExitStack()
         self._kinds: dict[LoginServer, Kind] = {}
@@ -108,7 +113,8 @@ class Registries:
     def _client(self, login_server: LoginServer) -> RegistryClient:
         credential, options = self._credential(login_server), self._options(login_server)
         endpoint = self._base_url(login_server)
-        if self.kind(login_server) == "acr":
+        by_name = self._content_only and not isinstance(credential, EntraCredential)
+        if is_azure(login_server) or (not by_name and self.kind(login_server) == "acr"):
             return AcrClient(login_server, credential, endpoint=endpoint, options=options)
         return RegistryClient(login_server, credential, endpoint=endpoint, options=options)
 
@@ -121,10 +127,12 @@ class Registries:
         access = self._access
         if access.username is not None and access.password is not None:
             return BasicCredential(username=access.username, secret=access.password)
-        prefix, secret = ("DOCKERHUB", "TOKEN") if login_server == DOCKER_HUB else ("STEWARD", "PASSWORD")
-        username, password = os.environ.get(f"{prefix}_USERNAME"), os.environ.get(f"{prefix}_{secret}")
-        if username and password:
-            return BasicCredential(username=username, secret=password)
+        hub = login_server == DOCKER_HUB
+        for prefix in ("DOCKERHUB",) if hub else access.prefixes:
+            username = os.environ.get(f"{prefix}_USERNAME")
+            password = os.environ.get(f"{prefix}_{'TOKEN' if hub else 'PASSWORD'}")
+            if username and password:
+                return BasicCredential(username=username, secret=password)
         emulated = is_loopback(login_server) and "IDENTITY_ENDPOINT" in os.environ
         if is_azure(login_server) or (emulated and self.kind(login_server) == "acr"):
             return EntraCredential(tokens=_entra())

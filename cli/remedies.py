@@ -50,6 +50,8 @@ def explain_error(error: Exception) -> int:
 
 def remedy(error: StewardError) -> str:
     """Return what a person can do about the error, nothing where the error says it all."""
+    if isinstance(error, CopyFailed) and isinstance(error.cause, AuthenticationFailed):
+        return _signing_in(error.cause.registry, f"{error.origin}-")
     if isinstance(error, CopyFailed):
         return remedy(error.cause)
     if isinstance(error, AuthenticationFailed):
@@ -70,7 +72,7 @@ _REMEDIES: Final[tuple[tuple[type[StewardError], str], ...]] = (
 )
 
 
-def _signing_in(registry: str) -> str:
+def _signing_in(registry: str, side: str = "") -> str:
     server = registry.partition("/")[0]
     if server == DOCKER_HUB:
         return "set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN to an account and one of its access tokens"
@@ -79,7 +81,8 @@ def _signing_in(registry: str) -> str:
             "sign in with az login, or set STEWARD_USERNAME and STEWARD_PASSWORD; the identity needs AcrPull "
             "to read, AcrDelete to remove, AcrPush to write: steward doctor says what is missing"
         )
-    return "give --username and --password, or set STEWARD_USERNAME and STEWARD_PASSWORD"
+    variable = f"STEWARD_{side.replace('-', '_').upper()}"
+    return f"give --{side}username and --{side}password, or set {variable}USERNAME and {variable}PASSWORD"
 
 
 def _unreachable(error: RegistryError) -> str:

@@ -1,0 +1,197 @@
+"""All manifests of a repository: what each is, how big, how old, and who points at it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from cli.columns import Column, Columns
+from cli.listing import tags_of
+from cli.output import Output
+from cli.places import parse_repository_place
+from cli.registries import Registries
+from cli.words import age, short, size
+from shared.errors import InvalidManifest, NotFound
+from shared.oci import media_types
+from shared.oci.manifest import ImageIndex, Manifest, parse_manifest
+from shared.oci.names import Digest, Reference, TagName
+from shared.registry.acr import AcrClient
+from shared.registry.repository import RepositoryClient
+
+_THREADS: Final = 16
+
+
+@dataclass(slots=True, kw_only=True)
+class Item:
+    """One manifest; ``None`` for what the registry does not say."""
+
+    digest: Digest
+    media_type: str | None = None
+    platform: str | None = None
+    size: int | None = None
+    created: datetime | None = None
+    updated: datetime | None = None
+    locked: bool | None = None
+    tags: list[str] = field(default_factory=list)
+    held_by: list[Digest] = field(default_factory=list)
+    subject: Digest | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return what it is in a word, the platform where that is known."""
+        if media_types.is_index(self.media_type):
+            return "index"
+        if self.subject is not None:
+            return "referrer"
+        return self.platform or ("image" if media_types.is_image(self.media_type) else "artifact")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "digest": self.digest,
+            "media_type": self.media_type,
+            "platform": self.platform,
+            "size": self.size,
+            "created": self.created and self.created.isoformat(),
+            "updated": self.updated and self.updated.isoformat(),
+            "locked": self.locked,
+            "tags": self.tags,
+            "held_by": self.held_by,
+            "subject": self.subject,
+        }
+
+
+def list_manifests(output: Output, registries: Registries, place: str, *, untagged: bool) -> int:
+    """Print the manifests of a repository."""
+    reference = parse_repository_place(place)
+    items = [item for item in _items(output, registries, reference) if not (untagged and item.tags)]
+    if output.json:
+        output.document(
+            {
+                "registry": reference.registry,
+                "repository": reference.repository,
+                "manifests": [item.to_json() for item in items],
+            }
+        )
+        return 0
+    now = datetime.now(UTC)
+    words = short if output.terminal else str
+    table = Columns(
+        output=output,
+        columns=(
+            Column(title="DIGEST", shrinks=True, least=19),
+            Column(title="WHAT", shrinks=True),
+            Column(title="SIZE", right=True),
+            Column(title="UPDATED"),
+            Column(title="LOCKED"),
+            Column(title="TAGS", shrinks=True),
+            Column(title="HELD BY", shrinks=True),
+        ),
+    )
+    for item in items:
+        holders = [*item.held_by, *([] if item.subject is None else [item.subject])]
+        table.add(
+            words(item.digest),
+            item.kind,
+            size(item.size),
+            age(item.updated, now),
+            "locked" if item.locked else "",
+            words(", ".join(item.tags)),
+            words(", ".join(holders)),
+        )
+    table.flush()
+    return 0
+
+
+def _items(output: Output, registries: Registries, reference: Reference) -> Iterable[Item]:
+    client = registries.client(reference.registry)
+    if isinstance(client, AcrClient):
+        return inventory(client, reference)
+    output.note("this registry lists no manifests: only those that tags point at are shown")
+    found: dict[Digest, Item] = {}
+    for listed, resolved in _resolved(registries, client.repository(reference.repository), reference):
+        found.setdefault(resolved.digest, resolved).tags.append(listed)
+    return found.values()
+
+
+def _resolved(
+    registries: Registries, repository: RepositoryClient, reference: Reference
+) -> Iterator[tuple[str, Item]]:
+    """Yield each tag with what it points at: from the list where it says, else by asking for each tag."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        listed = list(tags_of(registries, reference))
+        unknown = [TagName(each.tag) for each in listed if each.digest is None]
+        asked = dict(zip(unknown, pool.map(repository.resolve, unknown), strict=True))
+    for each in listed:
+        found = asked.get(TagName(each.tag))
+        if found is not None:
+            yield each.tag, Item(digest=found.digest, media_type=found.media_type)
+        elif each.digest is not None:
+            yield (
+                each.tag,
+                Item(
+                    digest=Digest(each.digest),
+                    media_type=each.media_type,
+                    updated=each.updated,
+                    size=each.size,
+                ),
+            )
+
+
+def inventory(client: AcrClient, reference: Reference) -> list[Item]:
+    """Return every manifest of a repository of ACR, those in the same order in which ACR lists them."""
+    repository = client.repository(reference.repository)
+    client.expect([reference.repository], "metadata_read", "pull")
+    items: dict[Digest, Item] = {}
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="inventory")
+    try:
+        bodies = {}
+        for listed in client.list_manifest_records(reference.repository):
+            record = listed.record
+            items[record.digest] = Item(
+                digest=record.digest,
+                media_type=record.media_type,
+                size=record.size,
+                created=record.created,
+                updated=record.updated,
+                locked=record.locked,
+                tags=list(listed.tags),
+            )
+            if media_types.may_point_at_manifests(record.media_type):
+                bodies[record.digest] = pool.submit(_read, repository, record.digest)
+        holders: defaultdict[Digest, list[Digest]] = defaultdict(list)
+        for digest, future in bodies.items():
+            _note_edges(items, holders, digest, future.result())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    for digest, found in holders.items():
+        if digest in items:
+            items[digest].held_by = sorted(found)
+    return list(items.values())
+
+
+def _note_edges(
+    items: dict[Digest, Item],
+    holders: defaultdict[Digest, list[Digest]],
+    digest: Digest,
+    manifest: Manifest | None,
+) -> None:
+    if manifest is None:
+        return
+    if manifest.subject is not None:
+        items[digest].subject = manifest.subject.digest
+    if isinstance(manifest, ImageIndex):
+        for child in manifest.manifests:
+            holders[child.digest].append(digest)
+            if child.digest in items and child.platform is not None:
+                items[child.digest].platform = str(child.platform)
+
+
+def _read(repository: RepositoryClient, digest: Digest) -> Manifest | None:
+    with suppress(NotFound, InvalidManifest):
+        fetched = repository.fetch_manifest(digest)
+        return parse_manifest(fetched.content, fetched.descriptor.media_type)
+    return None
