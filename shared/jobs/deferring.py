@@ -5,11 +5,19 @@ import random
 from datetime import datetime
 from typing import Any, Final
 
-from shared.errors import AuthenticationFailed, CopyFailed, RateLimited, StewardError
+from shared.errors import (
+    AuthenticationFailed,
+    CopyFailed,
+    DigestMismatch,
+    ProtocolViolation,
+    RateLimited,
+    StewardError,
+)
 
 MOST_DEFERRALS: Final = 12
 """After so many waits a message is given up: with the waits doubling, that is more than half a day."""
 
+_DOUBTS: Final = 2
 _FIRST: Final = 15.0
 _LONGEST: Final = 2 * 3600.0
 _SPREAD: Final = 0.1
@@ -22,7 +30,9 @@ def wait_of(error: StewardError, *, deferrals: int) -> float | None:
     one before. A little is added, so that a thousand deferred messages do not come back at once.
 
     A refused credential is one of these cases: it is not sent again for a while, so that nobody is locked
-    out, and whoever mends the setting finds the work still there.
+    out, and whoever mends the setting finds the work still there. An answer that nobody can read
+    may be some proxy's, and a fresh token that is refused may be too fresh, as rights may be: these are
+    doubted twice. Wrong bytes were read twice already.
     """
     cause = error.cause if isinstance(error, CopyFailed) else error
     match cause:
@@ -30,6 +40,10 @@ def wait_of(error: StewardError, *, deferrals: int) -> float | None:
             stated = cause.retry_after or 0.0
         case AuthenticationFailed() if cause.retry_after is not None:
             stated = cause.retry_after
+        case AuthenticationFailed() if deferrals < _DOUBTS:
+            stated = 0.0
+        case ProtocolViolation() if deferrals < _DOUBTS and not isinstance(cause, DigestMismatch):
+            stated = 0.0
         case _:
             return None
     wait = max(stated, min(_LONGEST, _FIRST * 2.0**deferrals))

@@ -6,7 +6,16 @@ from datetime import timedelta
 import pytest
 
 from emulators.registry.images import build_image
-from shared.errors import AuthenticationFailed, CopyFailed, RateLimited, RegistryUnavailable, StewardError
+from shared.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    CopyFailed,
+    DigestMismatch,
+    ProtocolViolation,
+    RateLimited,
+    RegistryUnavailable,
+    StewardError,
+)
 from shared.jobs.deferring import MOST_DEFERRALS, wait_of
 from shared.jobs.reconciling import start_reconciliation
 from shared.jobs.replaying import replay
@@ -36,10 +45,23 @@ def test_a_wait_is_what_the_registry_says_and_longer_each_time(
 
 
 @pytest.mark.parametrize(
-    "error", [RegistryUnavailable("down", registry=HUB), AuthenticationFailed("no right", registry=HUB)]
+    "error",
+    [
+        RegistryUnavailable("down", registry=HUB),
+        AccessDenied("no right", registry=HUB),
+        DigestMismatch("rotten", registry=HUB),
+    ],
 )
 def test_what_waiting_does_not_help_is_not_waited_for(error: StewardError) -> None:
     assert wait_of(error, deferrals=0) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AuthenticationFailed("no right", registry=HUB), ProtocolViolation("not JSON", registry=HUB)],
+)
+def test_what_may_be_an_accident_is_doubted_twice(error: StewardError) -> None:
+    assert [wait_of(error, deferrals=count) is not None for count in range(4)] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

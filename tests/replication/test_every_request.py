@@ -1,0 +1,149 @@
+"""Whichever request of a copy goes wrong, in whichever way, the tag is right soon and never wrong.
+
+By default each request meets one kind of fault; ``--hypothesis-profile=nightly`` lets each meet all of them.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Final
+
+import pytest
+from hypothesis import settings
+
+from emulators.demo.client import PlainClient
+from emulators.registry.images import Artifact, build_image, build_index, build_referrer
+from emulators.registry.state import RegistryState
+from emulators.traffic import Faults
+from shared.errors import StewardError
+from tests.replication.desk import Desk
+
+PLATFORMS: Final = ("linux/amd64", "linux/arm64", "linux/arm/v7")
+KINDS: Final[dict[str, dict[str, Any]]] = {
+    "cut": {"cut": True},
+    "401": {"status": 401},
+    "429": {"status": 429, "headers": {"Retry-After": "0"}},
+    "500": {"status": 500},
+    "slow": {"delay": 0.2},
+    "wrong bytes": {"corrupt": True},
+}
+HOSTS: Final[dict[str, Callable[[Desk], Faults]]] = {
+    "source": lambda desk: desk.world.acr.faults,
+    "storage": lambda desk: desk.world.acr.storage_faults,
+    "target": lambda desk: desk.world.hub.faults,
+    "api": lambda desk: desk.world.hub.api_faults,
+    "sign-in": lambda desk: desk.world.hub.auth_faults,
+}
+EXHAUSTIVE: Final = settings.default is not None and settings.default.max_examples > 1000
+
+
+class Watcher:
+    """Looks at the replica all the time; what it saw that no tag may ever show is in ``broken``."""
+
+    def __init__(self, state: RegistryState, repository: str) -> None:
+        self._state = state
+        self._repository = repository
+        self._over = threading.Event()
+        self.looks = 0
+        self.broken: set[str] = set()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._watch)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.is_set():
+            with self._state.lock:
+                found = self._state.repository(self._repository)
+                tags = {} if found is None else {tag.name: tag.digest for tag in found.tags.page()}
+                for tag, digest in tags.items():
+                    self._look(tag, digest)
+            self.looks += 1
+            time.sleep(0.001)
+
+    def _look(self, tag: str, digest: str) -> None:
+        home = self._state.repository(self._repository)
+        manifest = None if home is None else home.manifests.get(digest)
+        if home is None or manifest is None:
+            self.broken.add(f"{tag} shows {digest}, which is not there")
+            return
+        for reference in manifest.references:
+            if reference in home.manifests:
+                self._look(tag, reference)
+            elif reference not in home.blobs:
+                self.broken.add(f"{tag} needs {reference}, which is not there")
+
+
+def three_platforms() -> Artifact:
+    return build_index([build_image(layers=2, platform=platform) for platform in PLATFORMS])
+
+
+def challenged(desk: Desk, host: str, fault: dict[str, Any]) -> dict[str, Any]:
+    """Give a 401 the challenge that the registry would send with it."""
+    if fault.get("status") != 401:
+        return fault
+    realm = {
+        "target": f"{desk.world.hub.auth_url}/token",
+        "source": f"https://{desk.world.acr.login_server}/oauth2/token",
+    }.get(host, "")
+    return fault | {"headers": {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}}
+
+
+def deliver(desk: Desk) -> list[str]:
+    """Take the tag's message, and as the queue would do, once more what failed in passing."""
+    results: list[str] = []
+    for message in desk.take(desk.services.replication_queue):
+        for _ in range(2):
+            try:
+                results.append(desk.carry_out(message).result)
+            except StewardError as error:
+                assert error.temporary  # noqa: PT017 - it may succeed
+                results.append("raised")
+            else:
+                break
+    return results
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_whichever_request_fails_the_tag_is_right_after_at_most_one_redelivery(
+    desk: Desk, host: str, kind: str
+) -> None:
+    if (host, kind) in {("storage", "401"), ("sign-in", "401")}:
+        pytest.skip("a refusal there is final: of a signature just made, of a secret")
+    desk.route()
+    faults = HOSTS[host](desk)
+    fault = challenged(desk, host, KINDS[kind])
+    stride = 1 if EXHAUSTIVE else len(KINDS)
+    watcher = Watcher(desk.world.hub.state, desk.world.replica)
+    hub = desk.world.hub
+    client = PlainClient(hub.registry, hub.username, hub.token, ca_file=desk.world.servers.ca.ca_file)
+    with watcher.watching():
+        for nth in count(1 + (0 if EXHAUSTIVE else list(KINDS).index(kind)), stride):
+            index = three_platforms()
+            signature = build_referrer(index)
+            desk.world.push(signature)
+            desk.restart()
+            desk.push(index, "v1")
+            injected = faults.inject(nth=nth, **fault)
+            results = deliver(desk)
+            faults.clear()
+            if results[-1] == "deferred":
+                results += deliver(desk)
+            assert results[-1] in {"copied", "up_to_date"}, (nth, results)
+            assert len(results) <= 2
+            pulled = {digest for digest, _ in client.pull(desk.world.replica, "v1")}
+            assert pulled == {digest for node in index.walk() for digest in (node.digest, *node.blobs)}
+            if not injected.fired:
+                break
+    client.close()
+    assert watcher.broken == set()
+    assert watcher.looks > nth
