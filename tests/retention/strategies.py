@@ -164,7 +164,7 @@ def policies(draw: st.DrawFn, *, untag_only: bool | None = None) -> RetentionPol
         grace=parse_duration(draw(st.sampled_from(["6h", "0h", "24h"])), zero=True),
         protections=tuple(
             Protection(name=next(names), repositories=draw(_places()), tags=draw(tag_selections()))
-            for _ in range(draw(st.integers(0, 1)))
+            for _ in range(draw(st.sampled_from([0, 1, 2])))
         ),
         keep_rules=tuple(
             KeepRule(
@@ -173,7 +173,7 @@ def policies(draw: st.DrawFn, *, untag_only: bool | None = None) -> RetentionPol
                 tags=draw(tag_selections()),
                 newest=draw(st.one_of(st.none(), newest())),
             )
-            for _ in range(draw(st.integers(0, 1)))
+            for _ in range(draw(st.sampled_from([0, 1, 2])))
         ),
         tag_rules=tuple(draw(tag_rules(next(names), untag_only=untag_only)) for _ in range(draw(some))),
         untagged_rules=tuple(

@@ -1,9 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from shared.oci import media_types
-from shared.oci.names import TagName
-from shared.retention.plan import check_limits, rules_without_match
-from shared.retention.snapshot import TagRecord
+from shared.retention.plan import check_limits, plan_repository, rules_without_match
 from tests.retention.registry import (
     NOW,
     Repository,
@@ -386,15 +386,6 @@ def test_rules_that_found_nothing_are_named() -> None:
     assert rules_without_match(policy, [plan]) == ("stale", "typo")
 
 
-def test_a_tag_that_paging_returned_twice_has_one_verdict_and_keeps_its_lock() -> None:
-    repository = images(3)
-    old = repository.tags[2]
-    repository.tags.append(TagRecord(TagName("pr-2"), old.digest, old.created, old.updated, locked=True))
-    plan = repository.plan(retention(PRS))
-    assert [verdict.tag for verdict in plan.tag_verdicts] == ["pr-0", "pr-1", "pr-2"]
-    assert plan.is_empty
-
-
 def test_a_plan_beyond_its_limits_is_refused_whole() -> None:
     policy = retention(PRS)
     plan = images(700, step=1).plan(policy)
@@ -410,3 +401,62 @@ def test_a_plan_within_its_limits_is_not_changed() -> None:
     policy = retention(PRS)
     plan = images(20).plan(policy)
     assert check_limits(plan, policy.limits) is plan
+
+
+def test_a_locked_signature_tag_keeps_its_manifest_when_the_image_goes() -> None:
+    repository = Repository()
+    repository.manifest("image", tags=["pr-1"])
+    repository.manifest("signature")
+    repository.tag(cosign_tag("image"), "signature", locked=True)
+    plan = repository.plan(retention(PRS))
+    assert deleted(plan, ["image"]) == {"image"}
+    assert why(plan, cosign_tag("image")) == "the tag is locked"
+
+
+def test_a_signature_tag_that_was_moved_lately_keeps_its_manifest() -> None:
+    repository = Repository()
+    repository.manifest("image", tags=["pr-1"])
+    repository.manifest("signature")
+    repository.tag(cosign_tag("image"), "signature", age=0.5)
+    assert deleted(repository.plan(retention(PRS)), ["image"]) == {"image"}
+
+
+def test_an_old_tag_on_a_manifest_that_was_changed_lately_stays() -> None:
+    repository = Repository()
+    repository.manifest("image", age=0.5)
+    repository.tag("pr-1", "image", age=40)
+    plan = repository.plan(retention(PRS))
+    assert plan.is_empty
+    assert why(plan, "pr-1") == "the manifest is younger than the grace period of 24h"
+
+
+def test_a_signature_waits_for_its_image() -> None:
+    repository = Repository()
+    repository.manifest("image", tags=["pr-1"])
+    repository.manifest("signature")
+    repository.tag(cosign_tag("image"), "signature")
+    plan = repository.plan(retention(PRS))
+    assert [(entry.digest, entry.held_by) for entry in plan.delete] == [
+        (digest("image"), ()),
+        (digest("signature"), (digest("image"),)),
+    ]
+
+
+@pytest.mark.parametrize("locked_first", [True, False])
+def test_a_tag_that_paging_returned_twice_is_locked_if_either_is(locked_first: bool) -> None:  # noqa: FBT001
+    repository = images(3)
+    free = repository.tags.pop()
+    locked = free._replace(locked=True, updated=free.updated.replace(hour=1))
+    repository.tags += [locked, free] if locked_first else [free, locked]
+    assert repository.plan(retention(PRS)).is_empty
+    manifest = repository.manifests[free.digest]
+    twice = [manifest, manifest._replace(locked=True)]
+    snapshot = repository.snapshot()
+    snapshot = replace(
+        snapshot,
+        tags=[*repository.tags[:2], free],
+        manifests=[*snapshot.manifests[:2], *(twice if locked_first else reversed(twice))],
+    )
+    plan = plan_repository(snapshot, retention(PRS), now=NOW)
+    assert len(plan.manifest_verdicts) == 3
+    assert plan.is_empty
