@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from emulators.acr import AcrEmulator
+from emulators.registry.records import Manifest
 from emulators.registry.repository import Repository
 from shared.oci.names import RepositoryName, TagName
 from shared.retention.bound import bound_subject
@@ -57,29 +58,28 @@ class Watch:
 
 def _harm(home: Repository, target: str) -> Iterator[str]:
     """Yield why the tag or manifest may not be removed now."""
-    if ":" not in target:
-        tag = home.tags.get(target)
-        if tag is None:
-            return
+    tag, manifest = home.tags.get(target), home.manifests.get(target)
+    if tag is not None:
         if not (tag.locks.delete and tag.locks.write):
             yield f"{target} is locked"
         subject = bound_subject(TagName(target))
         if subject is not None and subject != tag.digest and subject in home.manifests:
             yield f"{target} is the signature of {subject}"
-        return
-    manifest = home.manifests.get(target)
-    if manifest is None:
-        return
+    if manifest is not None:
+        yield from _harm_of(home, manifest)
+
+
+def _harm_of(home: Repository, manifest: Manifest) -> Iterator[str]:
     if manifest.tags:
-        yield f"{target} has the tag {manifest.tags[0]}"
+        yield f"{manifest.digest} has the tag {manifest.tags[0]}"
     if not (manifest.locks.delete and manifest.locks.write):
-        yield f"{target} is locked"
+        yield f"{manifest.digest} is locked"
     if manifest.subject in home.manifests:
-        yield f"{target} refers to {manifest.subject}"
+        yield f"{manifest.digest} refers to {manifest.subject}"
     for digest in home.manifests:
-        other = home.manifests[digest]
-        if digest != target and other.is_index and target in other.references:
-            yield f"{target} is listed by {digest}"
+        index = home.manifests[digest]
+        if index.is_index and manifest.digest in index.references:
+            yield f"{manifest.digest} is listed by {digest}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -170,7 +171,7 @@ def test_what_another_client_needs_is_there_whatever_it_does_between_our_looks(
     with watched(world.acr, world.repository) as watch:
         for moment, act, place, number in acts:
             node = nodes[place % len(nodes)]
-            watch.plan(moment, lambda act=act, node=node, number=number: ACTS[act](client, node, number))
+            watch.plan(moment, partial(ACTS[act], client, node, number))
         assert application.run(threads=1) is None
     home = world.home()
     assert watch.harm == []

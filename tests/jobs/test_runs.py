@@ -112,7 +112,7 @@ def test_a_run_goes_to_applying_once(world: World) -> None:
     run = two_repositories(world)
     plan_all(world)
     assert len(world.take_cleanups()) == 2
-    advance(world.services, run)
+    advance(world.services, run, now=world.clock())
     assert world.take_cleanups() == []
 
 
@@ -134,7 +134,7 @@ def test_a_run_in_plan_mode_never_goes_on_even_when_deleting_is_switched_on_late
     run = two_repositories(world)
     plan_all(world)
     world.set(CLEANUP_MODE="apply")
-    advance(world.services, run)
+    advance(world.services, run, now=world.clock())
     assert world.take_cleanups() == []
     assert world.services.runs.read_applying(run.name) is None
 

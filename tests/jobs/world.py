@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient, TextBase64DecodePolicy
 
 from emulators.acr import AcrEmulator
@@ -148,7 +149,10 @@ class World:
             service,
             service.get_queue_client(queue, message_decode_policy=TextBase64DecodePolicy()) as client,
         ):
-            found = list(client.receive_messages(messages_per_page=32, visibility_timeout=60))
+            try:
+                found = list(client.receive_messages(messages_per_page=32, visibility_timeout=60))
+            except ResourceNotFoundError:
+                return []
             for message in found:
                 client.delete_message(message)
         return [parse_message(message.content) for message in found]
