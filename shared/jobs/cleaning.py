@@ -1,7 +1,7 @@
 """One repository of a run: planned by one message, and by a later one cleaned as planned."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,9 +13,10 @@ from shared.jobs.services import Services
 from shared.logs import log
 from shared.messages import ApplyPlan, PlanRepository, parse_message
 from shared.metrics import count_repository
+from shared.oci.names import Digest, TagName
 from shared.render import plan_from_json, plan_to_json, report_to_json
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
-from shared.retention.report import Outcome, RepositoryReport, count_results
+from shared.retention.report import Action, Outcome, RepositoryReport, count_results
 from shared.retention.snapshot import RepositorySnapshot
 from shared.storage.runs import Part
 
@@ -152,16 +153,10 @@ def _apply(
     if outdated is not None:
         _fail(services, part, outdated, now)
         return Step(part=part, step="failed", detail=outdated)
-    outcomes = list(earlier)
-
-    def record(batch: Sequence[Outcome]) -> None:
-        recorded.append(outcome.to_json() for outcome in batch)
-        outcomes.extend(batch)
-
     pause = PlanApplication(
         plan,
         services.registries.acr(part.registry),
-        record=record,
+        record=lambda batch: recorded.append(outcome.to_json() for outcome in batch),
         earlier=earlier,
         clock=clock,
         deadline=now + timedelta(seconds=services.settings.invocation_seconds),
@@ -169,8 +164,9 @@ def _apply(
     ).run()
     if pause is not None:
         return _continue(services, part, message, pause)
+    outcomes = [Outcome.from_json(line) for line in recorded.read()]
     _finish(services, run, part, plan, outcomes, now=clock())
-    return Step(part=part, step="applied", detail=f"{len(outcomes)} actions")
+    return Step(part=part, step="applied", detail=f"{len(_settled(outcomes))} actions")
 
 
 def _why_outdated(services: Services, plan: RepositoryPlan, message: ApplyPlan, now: datetime) -> str | None:
@@ -206,12 +202,24 @@ def _finish(
     *,
     now: datetime,
 ) -> None:
-    unique = {(outcome.action, outcome.target): outcome for outcome in outcomes}
     report = RepositoryReport(
-        plan=plan, mode=run.mode, started=plan.at, finished=now, outcomes=tuple(unique.values())
+        plan=plan, mode=run.mode, started=plan.at, finished=now, outcomes=_settled(outcomes)
     )
     services.runs.save_report(part, report_to_json(report), report.counts)
     count_repository(part.registry, report.counts)
+
+
+def _settled(outcomes: Iterable[Outcome]) -> tuple[Outcome, ...]:
+    """Return one outcome for each action: the last, unless that only found what another had removed.
+
+    A message that is delivered twice may be worked on twice at once, and each finds what the other did.
+    """
+    found: dict[tuple[Action, TagName | Digest], Outcome] = {}
+    for outcome in outcomes:
+        key = (outcome.action, outcome.target)
+        if outcome.result != "already_gone" or key not in found or found[key].result != "done":
+            found[key] = outcome
+    return tuple(found.values())
 
 
 def _fail(services: Services, part: Part, reason: str, now: datetime) -> None:
@@ -223,5 +231,5 @@ def _fail(services: Services, part: Part, reason: str, now: datetime) -> None:
         "plan": services.runs.read_plan(part),
         "outcomes": outcomes,
     }
-    counts = count_results(Outcome.from_json(outcome) for outcome in outcomes)
+    counts = count_results(_settled(map(Outcome.from_json, outcomes)))
     services.runs.save_report(part, document, {**counts, "failures": 1})
