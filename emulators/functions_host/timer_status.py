@@ -1,9 +1,10 @@
 import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
 from emulators.functions_host.storage import StoragePool
@@ -68,7 +69,8 @@ class TimerStatusStore:
             try:
                 self._blob(function).upload_blob(text, overwrite=True)
             except ResourceNotFoundError:
-                self._service.create_container(_CONTAINER)
+                with suppress(ResourceExistsError):  # of several timers one is the first
+                    self._service.create_container(_CONTAINER)
                 self._blob(function).upload_blob(text, overwrite=True)
 
         try:
