@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.errors import InvalidMessage, NotFound, StewardError
 from shared.jobs.applying import Pause, PlanApplication
+from shared.jobs.cleaned import cleaned_registry, known_edges
 from shared.jobs.runs import Run, advance, read_run
 from shared.jobs.services import Services
 from shared.logs import log
@@ -15,6 +16,7 @@ from shared.messages import ApplyPlan, PlanRepository, parse_message
 from shared.metrics import count_repository
 from shared.oci.names import Digest, TagName
 from shared.render import plan_from_json, plan_to_json, report_to_json
+from shared.retention.explicit import rules_for
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
 from shared.retention.report import Action, Outcome, RepositoryReport, count_results
 from shared.retention.snapshot import RepositorySnapshot
@@ -118,7 +120,8 @@ def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime
 def _make_plan(services: Services, run: Run, part: Part, started: datetime) -> RepositoryPlan | None:
     """Return what is to happen to the repository as it is now, ``None`` when it does not exist."""
     policy = services.policy.current()
-    retention = policy.retention.on_push() if run.kind == "push" else policy.retention
+    rules = rules_for(policy.retention, part.registry)
+    retention = rules.on_push() if run.kind == "push" else rules
     try:
         snapshot = _look(services, part)
     except NotFound:
@@ -128,8 +131,8 @@ def _make_plan(services: Services, run: Run, part: Part, started: datetime) -> R
 
 def _look(services: Services, part: Part) -> RepositorySnapshot:
     """Take a snapshot, reading only the bodies that no earlier run has read."""
-    known = services.edges.load(part.registry, part.repository)
-    snapshot = services.registries.acr(part.registry).snapshot(part.repository, edges_known=known)
+    known = known_edges(services, part.registry, part.repository)
+    snapshot = cleaned_registry(services, part.registry).snapshot(part.repository, edges_known=known)
     if snapshot.edges.keys() != known.keys():
         services.edges.save(part.registry, part.repository, snapshot.edges)
     return snapshot
@@ -155,7 +158,7 @@ def _apply(
         return Step(part=part, step="failed", detail=outdated)
     pause = PlanApplication(
         plan,
-        services.registries.acr(part.registry),
+        cleaned_registry(services, part.registry),
         record=lambda batch: recorded.append(outcome.to_json() for outcome in batch),
         earlier=earlier,
         clock=clock,

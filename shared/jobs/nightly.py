@@ -1,8 +1,9 @@
-"""The night: one run over every repository that a rule names, on every configured registry."""
+"""The night: one run over every repository that a rule names, on every registry that is cleaned."""
 
 from datetime import datetime
 
 from shared.errors import RegistryError
+from shared.jobs.cleaned import replicas_to_clean
 from shared.jobs.runs import Run, open_run, run_name
 from shared.jobs.services import Services
 from shared.oci.names import LoginServer, RepositoryName
@@ -28,6 +29,10 @@ def start_night(services: Services, *, now: datetime) -> Run:
             )
         except RegistryError as error:
             problems.append(f"the catalog of {login_server} could not be read: {error}")
+    try:
+        repositories.extend(replicas_to_clean(services, policy))
+    except RegistryError as error:
+        problems.append(f"the repositories of docker.io could not be read: {error}")
     run = Run(
         name=run_name("night", now),
         kind="night",

@@ -6,7 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.errors import CopyFailed, InvalidMessage, RegistryUnavailable, StewardError
+from shared.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    CopyFailed,
+    InvalidMessage,
+    RegistryUnavailable,
+    StewardError,
+)
 from shared.jobs.deferring import MOST_DEFERRALS, message_document, wait_of
 from shared.jobs.recording import RecordedTarget
 from shared.jobs.services import Services
@@ -14,13 +21,16 @@ from shared.messages import ReplicateTag, parse_message
 from shared.metrics import count_replication
 from shared.oci.manifest import Descriptor
 from shared.oci.names import DOCKER_HUB, Digest, Reference, RepositoryName, TagName
+from shared.registry.acr import AcrClient
 from shared.registry.content import ContentSource
 from shared.registry.copy import CopyReport, copy_graph
+from shared.registry.copy_transfer import blamed_on
 from shared.registry.platforms import PlatformSource
 from shared.replication.advice import advise
 from shared.replication.replicas import Replica
 from shared.replication.report import ReplicationOutcome, ReplicationResult
 from shared.replication.routes import ReplicationTarget, route_push
+from shared.retention.snapshot import TagRecord
 
 ORIGIN: Final = "replicate-tag"
 """Under which poisoned messages of this kind are kept."""
@@ -172,7 +182,8 @@ class _Replication:
         def record(tag: TagName, digest: Digest) -> None:
             origin = self._source_tag if tag == self._target_tag else tag
             original = copied.original(digest)
-            now = registry.tag_attributes(source.repository, origin)
+            with blamed_on("source", f"{source.registry}/{source.repository}:{origin}"):
+                now = _attributes(registry, source.repository, origin)
             pushed = None if now is None or now.digest != original else now
             self._services.ledger.record(
                 replace(target, tag=tag),
@@ -203,6 +214,14 @@ class _Replication:
         self, result: ReplicationResult, *, detail: str = "", digest: Digest | None = None
     ) -> ReplicationOutcome:
         return _outcome(self._message, result, self._clock(), detail=detail, digest=digest)
+
+
+def _attributes(registry: AcrClient, repository: RepositoryName, tag: TagName) -> TagRecord | None:
+    """Return the source's tag with its times; ``None``, too, where the app may pull and may not look."""
+    try:
+        return registry.tag_attributes(repository, tag)
+    except (AccessDenied, AuthenticationFailed):
+        return None
 
 
 class _Watch:

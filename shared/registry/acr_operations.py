@@ -5,6 +5,8 @@ our transport it does neither: our token is on the request before it leaves, and
 success is raised as our error before the package sees it. See ``docs/decisions``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,7 +15,7 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.pipeline.transport import RequestsTransport
 
-from shared.errors import InvalidName, NotFound, ProtocolViolation
+from shared.errors import NotFound, ProtocolViolation
 from shared.oci.names import Digest, RepositoryName, TagName, parse_digest
 from shared.registry.acr_attributes import RepositoryAttributes
 from shared.registry.transport import Transport
@@ -73,31 +75,33 @@ class AcrOperations:
 
         :raises NotFound: when it does not exist.
         """
-        found = self._sdk.get_repository_properties(name)
-        return RepositoryAttributes(
-            name=name,
-            created=_aware(found.created_on),
-            updated=_aware(found.last_updated_on),
-            manifest_count=found.manifest_count or 0,
-            tag_count=found.tag_count or 0,
-            delete_enabled=found.can_delete is not False,
-            write_enabled=found.can_write is not False,
-        )
+        with self._reading():
+            found = self._sdk.get_repository_properties(name)
+            return RepositoryAttributes(
+                name=name,
+                created=_aware(found.created_on),
+                updated=_aware(found.last_updated_on),
+                manifest_count=found.manifest_count or 0,
+                tag_count=found.tag_count or 0,
+                delete_enabled=found.can_delete is not False,
+                write_enabled=found.can_write is not False,
+            )
 
     def tag_attributes(self, name: RepositoryName, tag: TagName) -> TagRecord | None:
         """Return the tag as it is now, ``None`` when it does not exist."""
         try:
-            found = self._sdk.get_tag_properties(name, tag)
+            with self._reading():
+                found = self._sdk.get_tag_properties(name, tag)
+                locked = found.can_delete is False or found.can_write is False
+                return TagRecord(
+                    tag,
+                    parse_digest(found.digest or ""),
+                    _aware(found.created_on),
+                    _aware(found.last_updated_on),
+                    locked,
+                )
         except NotFound:
             return None
-        except (AttributeError, AzureError) as error:  # the package trips over bodies without attributes
-            raise self._unreadable(error) from error
-        try:
-            digest = parse_digest(found.digest or "")
-        except InvalidName as error:
-            raise self._unreadable(error) from error
-        locked = found.can_delete is False or found.can_write is False
-        return TagRecord(tag, digest, _aware(found.created_on), _aware(found.last_updated_on), locked)
 
     def delete_tag(self, name: RepositoryName, tag: TagName) -> bool:
         """Remove the tag and leave the manifest; ``False`` when it was already gone."""
@@ -143,10 +147,16 @@ class AcrOperations:
         else:
             self._sdk.update_tag_properties(name, target, **flags)
 
-    def _unreadable(self, error: Exception) -> ProtocolViolation:
-        return ProtocolViolation(
-            f"the answer is not what ACR documents: {type(error).__name__}: {error}", registry=self._registry
-        )
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what the package trips over, such as bodies without attributes or text, into our error."""
+        try:
+            yield
+        except (AttributeError, TypeError, ValueError, AzureError) as error:
+            raise ProtocolViolation(
+                f"the answer is not what ACR documents: {type(error).__name__}: {error}",
+                registry=self._registry,
+            ) from error
 
 
 def _aware(moment: datetime | None) -> datetime:

@@ -11,8 +11,10 @@ from shared.errors import AccessDenied, ContentRejected, InvalidName, ProtocolVi
 from shared.oci.names import DOCKER_HUB, RepositoryName, TagName
 from shared.registry.credentials import BasicCredential
 from shared.registry.dockerhub_records import (
+    HubManifest,
     HubRepository,
     HubTag,
+    read_manifests,
     read_repositories,
     read_repository,
     read_tag,
@@ -26,6 +28,8 @@ from shared.registry.wire import follow_pages, json_object
 
 DOCKER_HUB_API: Final = "https://hub.docker.com"
 _PAGE_SIZE: Final = 100
+_MOST_PAGES: Final = 2000
+_LISTED_OR_UNKNOWN: Final = frozenset({200, 400, 403, 404, 405, 410, 501})
 _FOUND_OR_NOT: Final = frozenset({200, 404})
 _CREATED: Final = frozenset({200, 201})
 _DELETED_OR_GONE: Final = frozenset({200, 202, 204, 404})
@@ -119,6 +123,32 @@ class DockerHubClient:
             return None
         item = json_object(response, registry=DOCKER_HUB)
         return self._read(lambda: read_tag(item))
+
+    def list_manifests(self, name: RepositoryName) -> list[HubManifest] | None:
+        """Return all manifests, untagged ones too; ``None`` where Docker Hub does not offer the list.
+
+        It is not documented, and counts on by the last key of a page (docker/roadmap #795).
+        """
+        found: list[HubManifest] = []
+        last: str | None = None
+        for _ in range(_MOST_PAGES):
+            query = f"?page_size={_PAGE_SIZE}" + (
+                f"&last_evaluated_key={quote(last, safe='')}" if last else ""
+            )
+            response = self._transport.request(
+                "GET", f"{_place(name)}/manifests{query}", expect=_LISTED_OR_UNKNOWN
+            )
+            if response.status_code != HTTPStatus.OK:
+                return None
+            document = json_object(response, registry=DOCKER_HUB)
+            items, following = document.get("manifests") or [], document.get("last_evaluated_key")
+            if not isinstance(items, list):
+                raise ProtocolViolation("manifests is not a list", registry=DOCKER_HUB)
+            found.extend(read_manifests(items))
+            if not isinstance(following, str) or not following or following == last:
+                return found
+            last = following
+        raise ProtocolViolation(f"the list has more than {_MOST_PAGES} pages", registry=DOCKER_HUB)
 
     def create_repository(self, name: RepositoryName, *, private: bool = True, description: str = "") -> bool:
         """Create the repository, private unless said otherwise; ``False`` when it was already there.

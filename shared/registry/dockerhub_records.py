@@ -37,6 +37,32 @@ class HubTag(NamedTuple):
     active: bool | None
 
 
+class HubManifest(NamedTuple):
+    """One manifest, tagged or not; ``size`` is that of everything it holds, as far as it is told."""
+
+    digest: Digest
+    media_type: str | None
+    pushed: datetime | None
+    size: int
+
+
+def read_manifests(items: list[Any]) -> Iterator[HubManifest]:
+    """Yield the manifests of a page.
+
+    :raises ProtocolViolation: naming the entry that cannot be read.
+    """
+    for item in items:
+        try:
+            yield HubManifest(
+                digest=parse_digest(item.get("manifest_digest") or item["digest"]),
+                media_type=item.get("media_type") or None,
+                pushed=_time(item.get("last_pushed")),
+                size=int(item.get("size") or 0),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _unreadable("manifest", item, error) from error
+
+
 def read_repositories(items: list[Any], *, namespace: str) -> Iterator[HubRepository]:
     """Yield the repositories of a page.
 

@@ -1,0 +1,258 @@
+"""Docker Hub's repositories as retention needs to see them: tags, manifests, and what points at what.
+
+Two services are asked: Docker Hub's API knows tags, times and untagged manifests and removes names; its
+registry has the bodies and deletes manifests. The API's list of manifests is not documented (docker/roadmap
+#795); where it is missing, only what tags reach is known, and nothing else can be deleted.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Final
+
+from shared.errors import AccessDenied, InvalidManifest, NotFound, OperationDisallowed, RegistryError
+from shared.oci.graph import Edges
+from shared.oci.media_types import may_point_at_manifests
+from shared.oci.names import DOCKER_HUB, Digest, RepositoryName, TagName
+from shared.registry.acr_attributes import ManifestAttributes, RepositoryAttributes
+from shared.registry.client import RegistryClient
+from shared.registry.dockerhub import DockerHubClient
+from shared.registry.dockerhub_records import HubTag
+from shared.registry.repository import RepositoryClient
+from shared.registry.snapshot import read_edges
+from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
+
+_LISTED_FOR: Final = 5.0
+"""How long a list is taken as what there is now; Docker Hub itself refuses to delete what something holds."""
+
+_DEEPEST: Final = 10
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+type SourceTimes = Callable[[RepositoryName, TagName, Digest], tuple[datetime, datetime] | None]
+"""Returns when a tag was created and last pushed at its source, if it holds what was copied from there."""
+
+
+class HubReplica:
+    """Looks at and cleans repositories of Docker Hub; answers as :class:`shared.registry.acr.AcrClient` does.
+
+    ``source_times`` tells what Docker Hub does not know: there each replicated tag is as old as its
+    replication (goharbor/harbor #17401), and retention by that would remove the wrong ones.
+    """
+
+    def __init__(self, api: DockerHubClient, registry: RegistryClient, *, source_times: SourceTimes) -> None:
+        self.login_server = DOCKER_HUB
+        self._api = api
+        self._registry = registry
+        self._source_times = source_times
+        self._listings: dict[RepositoryName, _Listing] = {}
+        self._guard = threading.Lock()
+
+    def repository(self, name: RepositoryName) -> RepositoryClient:
+        """Return the client of the repository's content."""
+        return self._registry.repository(name)
+
+    def repository_attributes(self, name: RepositoryName) -> RepositoryAttributes:
+        """Return what there is to say of the repository: Docker Hub has no locks.
+
+        :raises NotFound: when it does not exist.
+        """
+        found = self._api.find_repository(name)
+        if found is None:
+            raise NotFound(f"{name} does not exist", registry=DOCKER_HUB)
+        moment = found.updated or found.registered or _NEVER
+        return RepositoryAttributes(name, found.registered or moment, moment, 0, 0, True, True)
+
+    def snapshot(
+        self, name: RepositoryName, *, edges_known: Mapping[Digest, Edges] | None = None
+    ) -> RepositorySnapshot:
+        """Return all that a plan needs to know of the repository; the age of a replica is its source's.
+
+        Each body that is not known yet is a pull of Docker Hub's.
+
+        :raises NotFound: when the repository does not exist.
+        """
+        self.repository_attributes(name)
+        listing = _Listing.of(self._api, self.repository(name), name)
+        reading = _Reading(self.repository(name), dict(edges_known or {}))
+        manifests = {each.record.digest: each.record for each in listing.manifests.values()}
+        level = list(manifests.values())
+        for _ in range(_DEEPEST):
+            level = [
+                _unlisted(child, record)
+                for record in level
+                for child in reading.edges_of(record).children
+                if child not in manifests
+            ]
+            if not level:
+                break
+            manifests.update((record.digest, record) for record in level)
+        there = [record for record in manifests.values() if record.digest not in reading.gone]
+        return RepositorySnapshot(
+            registry=DOCKER_HUB,
+            repository=name,
+            taken_at=datetime.now(UTC),
+            tags=tuple(self._aged(name, tag) for tag in listing.tags.values()),
+            manifests=tuple(there),
+            edges={digest: found for digest, found in reading.edges.items() if digest in manifests},
+            unreadable=reading.unreadable,
+        )
+
+    def tag_attributes(self, name: RepositoryName, tag: TagName) -> TagRecord | None:
+        """Return the tag as it is now, with the time of its replication; ``None`` when it does not exist."""
+        found = self._api.find_tag(name, tag)
+        if found is None:
+            return None
+        return _tag_record(found, self.repository(name))
+
+    def manifest_attributes(self, name: RepositoryName, digest: Digest) -> ManifestAttributes | None:
+        """Return the manifest, with the tags on it as they were listed some seconds ago at most."""
+        described = self.repository(name).resolve(digest)
+        if described is None:
+            return None
+        listing = self._listed(name)
+        tags = tuple(tag.name for tag in listing.tags.values() if tag.digest == digest)
+        known = listing.manifests.get(digest)
+        record = known.record if known else ManifestRecord(digest, described.media_type, _NEVER, _NEVER)
+        return ManifestAttributes(record, tags)
+
+    def list_manifest_records(
+        self, name: RepositoryName, *, newest_first: bool = False
+    ) -> Iterator[ManifestAttributes]:
+        """Yield the manifests as they were listed some seconds ago at most."""
+        found = list(self._listed(name).manifests.values())
+        if newest_first:
+            found.sort(key=lambda each: each.record.updated, reverse=True)
+        return iter(found)
+
+    def read_edges(self, name: RepositoryName, record: ManifestRecord) -> Edges:
+        """Return what the body of one manifest points at.
+
+        :raises InvalidManifest: when the body cannot be understood.
+        :raises RegistryError: when it cannot be read.
+        """
+        return (
+            read_edges(self.repository(name), record)
+            if may_point_at_manifests(record.media_type)
+            else Edges()
+        )
+
+    def untag(self, name: RepositoryName, tag: TagName) -> bool:
+        """Remove the tag and leave the manifest; ``False`` when it was already gone."""
+        removed = self._api.delete_tag(name, tag)
+        with self._guard:
+            listing = self._listings.get(name)
+            if listing is not None:
+                listing.tags.pop(tag, None)
+        return removed
+
+    def delete_manifest(self, name: RepositoryName, digest: Digest) -> bool:
+        """Delete the manifest; ``False`` when it was already gone.
+
+        Docker Hub answers 500 while it deletes in the background (Docker Hub registry API reference,
+        "Delete image manifest"): that counts as done once the manifest is not shown any more.
+
+        :raises OperationDisallowed: when a tag or another image still holds it.
+        """
+        repository = self.repository(name)
+        try:
+            return repository.delete_manifest(digest)
+        except AccessDenied as error:
+            raise OperationDisallowed(
+                f"{digest} is held by something that is not in the plan: {error.message}", registry=DOCKER_HUB
+            ) from error
+        except RegistryError as error:
+            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR or repository.resolve(digest) is not None:
+                raise
+            return True
+
+    def _listed(self, name: RepositoryName) -> "_Listing":
+        with self._guard:
+            listing = self._listings.get(name)
+        if listing is None or time.monotonic() - listing.at > _LISTED_FOR:
+            listing = _Listing.of(self._api, self.repository(name), name)
+            with self._guard:
+                self._listings[name] = listing
+        return listing
+
+    def _aged(self, name: RepositoryName, tag: TagRecord) -> TagRecord:
+        times = self._source_times(name, tag.name, tag.digest)
+        return tag if times is None else tag._replace(created=times[0], updated=times[1])
+
+
+class _Listing:
+    """What Docker Hub listed of one repository."""
+
+    def __init__(self, tags: dict[TagName, TagRecord], manifests: dict[Digest, ManifestAttributes]) -> None:
+        self.at = time.monotonic()
+        self.tags = tags
+        self.manifests = manifests
+
+    @classmethod
+    def of(cls, api: DockerHubClient, repository: RepositoryClient, name: RepositoryName) -> "_Listing":
+        """List manifests first: a tag that appears meanwhile is then on one that is known, or on none."""
+        listed = api.list_manifests(name)
+        tags = {
+            record.name: record
+            for tag in api.list_tags(name)
+            if (record := _tag_record(tag, repository)) is not None
+        }
+        manifests = {
+            each.digest: ManifestAttributes(
+                ManifestRecord(
+                    each.digest, each.media_type, each.pushed or _now(), each.pushed or _now(), each.size
+                ),
+                tuple(tag.name for tag in tags.values() if tag.digest == each.digest),
+            )
+            for each in listed or ()
+        }
+        for tag in tags.values():
+            if tag.digest not in manifests:
+                described = repository.resolve(tag.digest)
+                media_type = None if described is None else described.media_type
+                manifests[tag.digest] = ManifestAttributes(
+                    ManifestRecord(tag.digest, media_type, tag.updated, tag.updated), (tag.name,)
+                )
+        return cls(tags, manifests)
+
+
+class _Reading:
+    """Bodies that were read, and why others could not be."""
+
+    def __init__(self, repository: RepositoryClient, edges: dict[Digest, Edges]) -> None:
+        self._repository = repository
+        self.edges = edges
+        self.unreadable: dict[Digest, str] = {}
+        self.gone: set[Digest] = set()
+
+    def edges_of(self, record: ManifestRecord) -> Edges:
+        if record.digest in self.edges or not may_point_at_manifests(record.media_type):
+            return self.edges.get(record.digest, Edges())
+        try:
+            self.edges[record.digest] = read_edges(self._repository, record)
+        except NotFound:
+            self.gone.add(record.digest)
+        except InvalidManifest as error:
+            self.unreadable[record.digest] = str(error)
+        return self.edges.get(record.digest, Edges())
+
+
+def _unlisted(digest: Digest, parent: ManifestRecord) -> ManifestRecord:
+    """Return a child that no list has: as old as its index, of a type that its body will tell."""
+    return ManifestRecord(digest, None, parent.created, parent.updated)
+
+
+def _tag_record(tag: HubTag, repository: RepositoryClient) -> TagRecord | None:
+    digest = tag.digest
+    if digest is None:
+        described = repository.resolve(tag.name)
+        if described is None:
+            return None
+        digest = described.digest
+    pushed = tag.pushed or _now()  # of unknown age is young
+    return TagRecord(tag.name, digest, pushed, pushed)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
