@@ -23,7 +23,7 @@ from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRec
 from shared.selection import RepositorySelection, TagSelection, parse_glob
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-EXAMPLES = settings(max_examples=max(300, settings().max_examples), deadline=None)
+EXAMPLES = settings(max_examples=max(200, settings().max_examples), deadline=None)
 """Of every law; a profile may ask for more."""
 
 EVERYWHERE = RepositorySelection(repositories=(parse_glob("**", "repository"),))
