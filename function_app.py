@@ -6,12 +6,14 @@ no message (azure-functions-python-worker #1338), so whatever can fail happens a
 
 import azure.functions as func
 
-from functions import api, events, poison, replication, retention
+from functions import actions, api, events, pages, poison, replication, retention
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 for blueprint in (
+    actions.blueprint,
     api.blueprint,
     events.blueprint,
+    pages.blueprint,
     poison.blueprint,
     replication.blueprint,
     retention.blueprint,

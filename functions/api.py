@@ -1,31 +1,31 @@
-"""HTTP: is the app well, and what did its runs do. Read-only; every answer is JSON."""
+"""HTTP: is the app well, what did its runs do, what would the policy do. Nothing is changed here."""
 
-import json
-import logging
-import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import azure.functions as func
 
-from functions.application import services
-from shared.errors import InvalidName, InvalidSettings, StewardError
+from functions.application import now, services
+from functions.http import Refused, answer, content, json_response, limit
+from shared.errors import InvalidPolicy, InvalidSettings
 from shared.messages import parse_run
 from shared.oci.names import parse_login_server, parse_repository
 
-blueprint = func.Blueprint()
-logger = logging.getLogger("steward.api")
+if TYPE_CHECKING:
+    from shared.policy import Policy
 
-DEFAULT_LIMIT: Final = 50
-LARGEST_LIMIT: Final = 1000
+blueprint = func.Blueprint()
+
+POLICY_TYPES: Final = ("application/yaml", "application/json")
+LARGEST_POLICY: Final = 1024 * 1024
 
 
 @blueprint.function_name("health")
 @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 (the binding's name)
     """Say that the app runs; nothing outside it is asked."""
-    return _json({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 @blueprint.function_name("readiness")
@@ -40,7 +40,16 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
         checks = {"settings": str(error)}
     well = not any(checks.values())
     status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-    return _json({"status": "ready" if well else "not ready", "checks": checks}, status)
+    return json_response({"status": "ready" if well else "not ready", "checks": checks}, status)
+
+
+@blueprint.function_name("openapi")
+@blueprint.route(route="openapi.json", methods=["GET"])
+def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
+    """Describe this API (OpenAPI 3.1)."""
+    from functions.openapi import DOCUMENT
+
+    return json_response(DOCUMENT)
 
 
 @blueprint.function_name("list_runs")
@@ -49,7 +58,7 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """Name the newest runs; ``limit`` says how many."""
     from shared.jobs import status
 
-    return _answer(lambda: {"runs": status.list_runs(services(), limit=_limit(req))})
+    return answer(lambda: {"runs": status.list_runs(services(), limit=limit(req))})
 
 
 @blueprint.function_name("show_run")
@@ -58,7 +67,7 @@ def show_run(req: func.HttpRequest) -> func.HttpResponse:
     """Sum up one run."""
     from shared.jobs import status
 
-    return _answer(lambda: status.run_summary(services(), parse_run(req.route_params["run"])))
+    return answer(lambda: status.run_summary(services(), parse_run(req.route_params["run"])))
 
 
 @blueprint.function_name("list_replications")
@@ -67,11 +76,27 @@ def list_replications(req: func.HttpRequest) -> func.HttpResponse:
     """List the tags that a run replicated, and what became of each."""
     from shared.jobs import status
 
-    return _answer(
+    return answer(
         lambda: {
             "replications": status.replications(
-                services(), parse_run(req.route_params["run"]), limit=_limit(req)
+                services(), parse_run(req.route_params["run"]), limit=limit(req)
             )
+        }
+    )
+
+
+@blueprint.function_name("list_reports")
+@blueprint.route(route="runs/{run}/repositories", methods=["GET"])
+def list_reports(req: func.HttpRequest) -> func.HttpResponse:
+    """List the repositories of a run with their counts."""
+    from shared.jobs import status
+
+    return answer(
+        lambda: {
+            "repositories": [
+                part.to_json()
+                for part in status.parts(services(), parse_run(req.route_params["run"]))[: limit(req)]
+            ]
         }
     )
 
@@ -82,7 +107,7 @@ def show_report(req: func.HttpRequest) -> func.HttpResponse:
     """Show what was planned and done in one repository, with the reason of every verdict."""
     from shared.jobs import status
 
-    return _answer(
+    return answer(
         lambda: status.repository_report(
             services(),
             parse_run(req.route_params["run"]),
@@ -92,46 +117,64 @@ def show_report(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@blueprint.function_name("show_policy")
+@blueprint.route(route="policy", methods=["GET"])
+def show_policy(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
+    """Show the policy in force, as it was understood, with the digest that plans name."""
+    from shared.jobs.previewing import policy_to_json
+
+    return answer(lambda: policy_to_json(services().policy.current()))
+
+
+@blueprint.function_name("preview_plan")
+@blueprint.route(route="plans/{registry}/{*repository}", methods=["GET"])
+def preview_plan(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what the policy in force would remove from one repository now; nothing is stored or removed."""
+    return _preview(req, _policy_in_force)
+
+
+@blueprint.function_name("try_policy")
+@blueprint.route(route="plans/{registry}/{*repository}", methods=["POST"])
+def try_policy(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what the policy in the body would remove from one repository now; it is used for nothing else."""
+
+    def read() -> "Policy":
+        from shared.policy import parse_policy
+
+        document = content(req, POLICY_TYPES, largest=LARGEST_POLICY)
+        try:
+            return parse_policy(document, source="body")
+        except InvalidPolicy as error:
+            raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), error.problems) from error
+
+    return _preview(req, read)
+
+
 @blueprint.function_name("list_poison")
 @blueprint.route(route="poison", methods=["GET"])
 def list_poison(req: func.HttpRequest) -> func.HttpResponse:
-    """Name the messages that failed too often."""
-    return _answer(lambda: {"poison": list(services().poison.names())[: _limit(req)]})
+    """Count the messages that failed too often, and name the first of them."""
+
+    def find() -> dict[str, Any]:
+        most = limit(req)
+        names = list(services().poison.names())
+        return {"count": len(names), "poison": names[:most]}
+
+    return answer(find)
 
 
-class _BadRequest(Exception):
-    """The request cannot be understood."""
+def _policy_in_force() -> "Policy":
+    return services().policy.current()
 
 
-def _limit(req: func.HttpRequest) -> int:
-    text = req.params.get("limit", str(DEFAULT_LIMIT))
-    if not re.fullmatch(r"[1-9][0-9]{0,3}", text, re.ASCII) or int(text) > LARGEST_LIMIT:
-        raise _BadRequest(f"limit: {text[:20]!r}, expected 1 to {LARGEST_LIMIT}")
-    return int(text)
+def _preview(req: func.HttpRequest, policy: "Callable[[], Policy]") -> func.HttpResponse:
+    from shared.jobs.previewing import preview_plan as preview
+    from shared.render import plan_to_json
 
+    def find() -> dict[str, Any] | None:
+        registry = parse_login_server(req.route_params["registry"])
+        repository = parse_repository(req.route_params["repository"])
+        plan = preview(services(), policy(), registry, repository, now=now())
+        return None if plan is None else {**plan_to_json(plan), "counts": plan.counts}
 
-def _answer(find: Callable[[], dict[str, Any] | None]) -> func.HttpResponse:
-    try:
-        found = find()
-    except (InvalidName, _BadRequest) as error:
-        return _problem(HTTPStatus.BAD_REQUEST, str(error))
-    except InvalidSettings as error:
-        return _problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-    except StewardError as error:
-        logger.exception("cannot answer")
-        return _problem(HTTPStatus.BAD_GATEWAY, str(error))
-    return _problem(HTTPStatus.NOT_FOUND, "there is nothing of that name") if found is None else _json(found)
-
-
-def _json(body: object, status: HTTPStatus = HTTPStatus.OK) -> func.HttpResponse:
-    return func.HttpResponse(
-        json.dumps(body, ensure_ascii=False), status_code=status, mimetype="application/json"
-    )
-
-
-def _problem(status: HTTPStatus, detail: str) -> func.HttpResponse:
-    """Answer with problem details (RFC 9457)."""
-    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
-    return func.HttpResponse(
-        json.dumps(body, ensure_ascii=False), status_code=status, mimetype="application/problem+json"
-    )
+    return answer(find)

@@ -1,9 +1,10 @@
 """What runs did, and whether the app is ready: read from storage, for people and monitors."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from shared.errors import StewardError
 from shared.jobs.runs import Run, read_run
@@ -97,6 +98,45 @@ def _replicated(services: Services, name: str) -> Counter[str]:
 def replications(services: Services, name: str, *, limit: int) -> list[dict[str, Any]]:
     """Return the outcomes of replicated tags that the run recorded, oldest first."""
     return list(islice(services.runs.replications(name).read(), limit))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    """One repository of a run; ``counts`` are those of its report or, until there is one, of its plan."""
+
+    registry: LoginServer
+    repository: RepositoryName
+    state: Literal["waiting", "planned", "finished"]
+    counts: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API shows."""
+        return {
+            "registry": self.registry,
+            "repository": self.repository,
+            "state": self.state,
+            "counts": dict(self.counts),
+        }
+
+
+def parts(services: Services, name: str) -> list[PartStatus]:
+    """Return every repository of the run in the order of their names; none when there is no such run."""
+    run = read_run(services, name)
+    if run is None:
+        return []
+    planned = {(found.registry, found.repository): found.counts for found in services.runs.list_plans(name)}
+    finished = {
+        (found.registry, found.repository): found.counts for found in services.runs.list_reports(name)
+    }
+    return [
+        PartStatus(
+            registry=place[0],
+            repository=place[1],
+            state="finished" if place in finished else "planned" if place in planned else "waiting",
+            counts=finished.get(place) or planned.get(place) or {},
+        )
+        for place in sorted(run.repositories)
+    ]
 
 
 def repository_report(
