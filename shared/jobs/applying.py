@@ -25,8 +25,8 @@ from shared.errors import (
     StewardError,
 )
 from shared.jobs.arrivals import Arrivals
+from shared.jobs.cleaned import CleanedRegistry
 from shared.oci.names import Digest, TagName
-from shared.registry.acr import AcrClient
 from shared.retention.bound import bound_subject
 from shared.retention.plan import DeleteManifest, RepositoryPlan, Untag
 from shared.retention.report import Action, Outcome, Result
@@ -61,7 +61,7 @@ class PlanApplication:
     def __init__(
         self,
         plan: RepositoryPlan,
-        acr: AcrClient,
+        registry: CleanedRegistry,
         *,
         record: Callable[[Sequence[Outcome]], None],
         earlier: Iterable[Outcome],
@@ -70,7 +70,7 @@ class PlanApplication:
         threads: int,
     ) -> None:
         self._plan = plan
-        self._acr = acr
+        self._registry = registry
         self._record = record
         self._clock = clock
         self._deadline = deadline
@@ -79,7 +79,7 @@ class PlanApplication:
         self._results: dict[str, Result] = {}
         self._pause: Pause | None = None
         self._instead: _Found | None = None
-        self._arrivals = Arrivals(acr, plan)
+        self._arrivals = Arrivals(registry, plan)
         for outcome in earlier:
             self._results[outcome.target] = outcome.result
 
@@ -107,7 +107,7 @@ class PlanApplication:
     def _look_at_repository(self) -> None:
         """See that the repository is still there, and not locked since the plan."""
         try:
-            if self._acr.repository_attributes(self._plan.repository).locked:
+            if self._registry.repository_attributes(self._plan.repository).locked:
                 self._instead = _Found("locked", "the repository is locked")
         except NotFound:
             self._instead = _Found("already_gone", "the repository does not exist any more")
@@ -155,7 +155,7 @@ class PlanApplication:
         stays = self._why_still_bound(untag) or self._why_tag_stays(untag)
         if stays is not None:
             return stays
-        return _Found("done" if self._acr.untag(self._plan.repository, untag.tag) else "already_gone")
+        return _Found("done" if self._registry.untag(self._plan.repository, untag.tag) else "already_gone")
 
     def _why_still_bound(self, untag: Untag) -> _Found | None:
         if untag.subject is not None and self._results.get(untag.subject) not in _GONE:
@@ -165,10 +165,10 @@ class PlanApplication:
         return None
 
     def _why_tag_stays(self, untag: Untag) -> _Found | None:
-        manifest = self._acr.manifest_attributes(self._plan.repository, untag.digest)
+        manifest = self._registry.manifest_attributes(self._plan.repository, untag.digest)
         if manifest is not None and manifest.record.locked:
             return _Found("locked", f"{untag.digest} is locked")
-        now = self._acr.tag_attributes(self._plan.repository, untag.tag)
+        now = self._registry.tag_attributes(self._plan.repository, untag.tag)
         if now is None:
             return _Found("already_gone")
         if now.digest != untag.digest:
@@ -184,7 +184,7 @@ class PlanApplication:
         stays = self._why_held(deletion) or self._why_manifest_stays(deletion)
         if stays is not None:
             return stays
-        deleted = self._acr.delete_manifest(self._plan.repository, deletion.digest)
+        deleted = self._registry.delete_manifest(self._plan.repository, deletion.digest)
         return _Found("done" if deleted else "already_gone")
 
     def _why_held(self, deletion: DeleteManifest) -> _Found | None:
@@ -195,7 +195,7 @@ class PlanApplication:
         return None if newcomer is None else _Found("reachable", f"{newcomer} holds it since the plan")
 
     def _why_manifest_stays(self, deletion: DeleteManifest) -> _Found | None:
-        now = self._acr.manifest_attributes(self._plan.repository, deletion.digest)
+        now = self._registry.manifest_attributes(self._plan.repository, deletion.digest)
         if now is None:
             return _Found("already_gone")
         if now.tags:

@@ -8,8 +8,8 @@ from threading import Lock
 from typing import Final
 
 from shared.errors import NotFound, StewardError
+from shared.jobs.cleaned import CleanedRegistry
 from shared.oci.names import Digest
-from shared.registry.acr import AcrClient
 from shared.retention.bound import bound_subject
 from shared.retention.plan import RepositoryPlan
 from shared.retention.snapshot import ManifestRecord
@@ -25,8 +25,8 @@ class Arrivals:
     are listed for each question, after it was asked; threads that ask meanwhile share the next listing.
     """
 
-    def __init__(self, acr: AcrClient, plan: RepositoryPlan) -> None:
-        self._acr = acr
+    def __init__(self, registry: CleanedRegistry, plan: RepositoryPlan) -> None:
+        self._registry = registry
         self._repository = plan.repository
         self._since = plan.at - _SKEW
         self._kept = {verdict.digest for verdict in plan.manifest_verdicts if verdict.keep}
@@ -61,7 +61,7 @@ class Arrivals:
 
     def _look(self) -> dict[Digest, Digest]:
         holders: dict[Digest, Digest] = {}
-        for listed in self._acr.list_manifest_records(self._repository, newest_first=True):
+        for listed in self._registry.list_manifest_records(self._repository, newest_first=True):
             record = listed.record
             if record.updated < self._since:
                 break
@@ -81,9 +81,9 @@ class Arrivals:
 
         A referrer that the plan deletes does not hold its subject: both were to go.
         """
-        pointing = self._acr.read_edges(self._repository, record)
+        pointing = self._registry.read_edges(self._repository, record)
         subject = () if pointing.subject is None or record.digest in self._planned else (pointing.subject,)
-        referrers = self._acr.repository(self._repository).referrers(record.digest)
+        referrers = self._registry.repository(self._repository).referrers(record.digest)
         return (
             *pointing.children,
             *subject,
