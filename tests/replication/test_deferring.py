@@ -70,10 +70,11 @@ def test_what_may_be_an_accident_is_doubted_twice(error: StewardError) -> None:
         ("faults", {"Retry-After": "120"}, "Too Many Requests (HAP429).\n"),
         ("faults", {"Retry-After": "120"}, ""),
         ("api_faults", {"X-Retry-After": "{unix}"}, '{"detail": "Rate limit exceeded", "error": false}'),
+        ("source", {"Retry-After": "120"}, '{"errors": [{"code": "TOOMANYREQUESTS"}]}'),
         ("faults", {}, '{"errors": [{"code": "TOOMANYREQUESTS", "message": "pull rate limit"}]}'),
     ],
 )
-def test_each_of_docker_hubs_limits_sends_the_message_back_with_its_delay(
+def test_each_kind_of_limit_sends_the_message_back_with_its_delay(
     desk: Desk, where: str, headers: dict[str, str], body: str
 ) -> None:
     desk.route()
@@ -81,7 +82,9 @@ def test_each_of_docker_hubs_limits_sends_the_message_back_with_its_delay(
     desk.delays.clear()
     unix = str(int(time.time()) + 120)
     stated = {name: value.format(unix=unix) for name, value in headers.items()}
-    fault = getattr(desk.world.hub, where).inject(status=429, headers=stated, body=body, times=None)
+    side = desk.world.acr if where == "source" else desk.world.hub
+    faults = side.faults if where == "source" else getattr(side, where)
+    fault = faults.inject(status=429, headers=stated, body=body, times=None)
     (message,) = desk.take(desk.services.replication_queue)
     started = time.monotonic()
     outcome = desk.carry_out(message)
