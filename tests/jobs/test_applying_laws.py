@@ -152,7 +152,7 @@ def fill(world: World, drawn: Drawn) -> list[Artifact]:
 
 
 LAWS = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
