@@ -75,9 +75,14 @@ class Overview:
             for night in reversed(self.nights)
         ]
 
+    @property
+    def results(self) -> Mapping[str, int]:
+        """Return how often each result came in all days."""
+        return sum((Counter(day.copies.results) for day in self.days), Counter[str]())
+
     def replicated(self, result: str) -> int:
         """Return how often the days' pushes came to that result."""
-        return sum(day.copies.results.get(result, 0) for day in self.days)
+        return self.results.get(result, 0)
 
     @property
     def busiest(self) -> int:

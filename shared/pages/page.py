@@ -66,6 +66,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=_readable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -101,8 +102,13 @@ def size(count: float) -> str:
 
 
 def short(text: object) -> str:
-    """Cut digests to what people compare, and take out what reorders or hides text."""
-    return _OBEYED.sub("�", _DIGEST.sub(r"\1…", str(text)))
+    """Cut digests to the twelve characters that people compare."""
+    return _DIGEST.sub(r"\1…", str(text))
+
+
+def _readable(value: object) -> object:
+    """Take out of every text what would reorder or hide it; escaping comes after."""
+    return _OBEYED.sub("�", value) if type(value) is str else value
 
 
 def span(seconds: float) -> str:

@@ -17,6 +17,7 @@ class Door:
     """One HTTP function."""
 
     name: str
+    template: str
     route: Any
     methods: frozenset[str]
     level: str
@@ -34,8 +35,11 @@ def doors() -> list[Door]:
             binding = trigger.get_dict_repr()
             methods = frozenset(getattr(method, "name", str(method)) for method in binding["methods"])
             level = getattr(binding["authLevel"], "name", str(binding["authLevel"]))
-            route = parse_template("api", binding["route"])
-            found.append(Door(each.get_function_name(), route, methods, level, each.get_user_function()))
+            template = binding["route"]
+            route = parse_template("api", template)
+            found.append(
+                Door(each.get_function_name(), template, route, methods, level, each.get_user_function())
+            )
     app.functions_bindings = None
     return sorted(found, key=lambda door: door.route.precedence)
 

@@ -7,8 +7,8 @@ import pytest
 from emulators.registry.images import build_image
 from shared.jobs.poisoned import record_poison
 from shared.messages import PlanRepository, ReconcileRepository
-from tests.web.doors import Doors, problem
 from tests.jobs.world import World, body
+from tests.web.doors import Doors, problem
 
 OLD = "name: old, tags: ['pr-*'], older_than: 14d"
 ROUTE = "name: hub, from: {repositories: ['%s/*'], tags: ['v*']}, to: 'docker.io/acme/{flattened}'"

@@ -7,8 +7,8 @@ import pytest
 from emulators.registry.images import build_image
 from shared.jobs.cleaning import clean
 from shared.jobs.nightly import start_night
-from tests.web.doors import Doors, problem
 from tests.jobs.world import World, body
+from tests.web.doors import Doors, problem
 
 OLD = "name: old, tags: ['pr-*'], older_than: 14d"
 
@@ -122,7 +122,7 @@ def test_the_policy_is_shown_as_it_was_understood(api: Doors, world: World) -> N
         OLD,
         "name: untagged, untagged: true, older_than: 7d",
         routes=[
-            "name: hub, from: {repositories: ['team/*'], versions: ['>=1.2.0']}, to: 'docker.io/acme/{basename}'"
+            "name: hub, from: {repositories: ['a/*'], versions: ['>=1.2.0']}, to: 'docker.io/acme/{basename}'"
         ],
     )
 
