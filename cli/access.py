@@ -56,7 +56,12 @@ _OPTIONS: Final[tuple[Callable[..., Any], ...]] = (
     click.option("--username", help="User or token name; else STEWARD_USERNAME, DOCKERHUB_USERNAME."),
     click.option("--password", help="Its password; else STEWARD_PASSWORD, DOCKERHUB_TOKEN."),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
-    click.option("--ca-file", type=_FILE, envvar="STEWARD_CA_FILE", help="Authority of its certificate."),
+    click.option(
+        "--ca-file",
+        type=_FILE,
+        envvar="STEWARD_CA_FILE",
+        help="Authority of its certificate; else STEWARD_CA_FILE.",
+    ),
     click.option("--plain-http", is_flag=True, help="Without TLS; on this machine only."),
 )
 

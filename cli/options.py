@@ -45,3 +45,9 @@ at_option = click.option(
     "--at", metavar="ISO_TIME", help="Judge ages as of this time (UTC unless it says otherwise); default now."
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
+settings_option = click.option(
+    "--settings",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The app's local.settings.json; else its settings are in the environment.",
+)

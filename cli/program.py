@@ -25,9 +25,17 @@ SECTIONS: Final[Sections] = {
         "tags": Verb("cli.commands.tags:tags", "List the tags of a repository"),
         "manifests": Verb("cli.commands.manifests:manifests", "List manifests, and what points at each"),
         "show": Verb("cli.commands.show:show", "Show the platforms and signatures behind a reference"),
+        "login-server": Verb("cli.commands.login_server:login_server", "Find the login server of a registry"),
     },
     "Copy": {
         "copy": Verb("cli.commands.copy:copy", "Copy images from any registry to any other"),
+    },
+    "Service": {
+        "doctor": Verb("cli.commands.doctor:doctor", "Say what is missing, and how to mend it"),
+        "runs": Verb("cli.commands.runs:runs", "See what the deployed app did, and is doing"),
+        "reconcile": Verb("cli.commands.reconcile:reconcile", "Compare replicas with their sources"),
+        "replay": Verb("cli.commands.replay:replay", "Send messages again that were given up"),
+        "events": Verb("cli.commands.events:events", "Send a sample push event to the app"),
     },
     "Change": {
         "tag": Verb("cli.commands.tag:tag", "Put more tags on a manifest"),

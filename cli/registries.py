@@ -95,7 +95,7 @@ class Registries:
         :raises Failure: without a credential, which that API always wants.
         """
         if self._hub is None:
-            credential = self._credential(DOCKER_HUB)
+            credential = self.credential(DOCKER_HUB)
             if not isinstance(credential, BasicCredential):
                 raise Failure(
                     "Docker Hub's API answers nobody without a sign-in",
@@ -105,20 +105,20 @@ class Registries:
                 DockerHubClient(
                     credential,
                     api_url=_endpoint("DOCKERHUB_API_ENDPOINT", DOCKER_HUB_API),
-                    options=self._options(DOCKER_HUB),
+                    options=self.options(DOCKER_HUB),
                 )
             )
         return self._hub
 
     def _client(self, login_server: LoginServer) -> RegistryClient:
-        credential, options = self._credential(login_server), self._options(login_server)
-        endpoint = self._base_url(login_server)
+        credential, options = self.credential(login_server), self.options(login_server)
+        endpoint = self.base_url(login_server)
         by_name = self._content_only and not isinstance(credential, EntraCredential)
         if is_azure(login_server) or (not by_name and self.kind(login_server) == "acr"):
             return AcrClient(login_server, credential, endpoint=endpoint, options=options)
         return RegistryClient(login_server, credential, endpoint=endpoint, options=options)
 
-    def _credential(self, login_server: LoginServer) -> Credential:
+    def credential(self, login_server: LoginServer) -> Credential:
         """Return who we are to this registry; a secret meant for one is never sent to another.
 
         An Entra token goes to Azure's own domains only: whoever gets one can use it at every registry
@@ -142,8 +142,8 @@ class Registries:
         """Tell whether ACR's API is there: it asks for a token of its own service, or answers."""
         transport = Transport(
             registry=login_server,
-            base_url=self._base_url(login_server),
-            options=self._options(login_server, tries=2),
+            base_url=self.base_url(login_server),
+            options=self.options(login_server, tries=2),
         )
         try:
             response = transport.request("GET", _PROBE, expect=_ANY_ANSWER)
@@ -158,7 +158,8 @@ class Registries:
             if challenge.scheme == "bearer"
         )
 
-    def _base_url(self, login_server: LoginServer) -> str:
+    def base_url(self, login_server: LoginServer) -> str:
+        """Return where the registry answers."""
         if login_server == DOCKER_HUB:
             return _endpoint("DOCKERHUB_REGISTRY_ENDPOINT", DOCKER_HUB_REGISTRY)
         if not self._access.plain_http:
@@ -167,7 +168,8 @@ class Registries:
             raise Failure(f"--plain-http is for registries on this machine, and {login_server} is not")
         return f"http://{login_server}"
 
-    def _options(self, login_server: LoginServer, *, tries: int = 4) -> TransportOptions:
+    def options(self, login_server: LoginServer, *, tries: int = 4) -> TransportOptions:
+        """Return how the registry is called: with our trust, and through the environment's proxy."""
         host = login_server.partition(":")[0]
         direct = is_loopback(login_server) or urllib.request.proxy_bypass(host)
         return TransportOptions(

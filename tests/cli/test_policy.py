@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from cli.policycases import Case, Image
+from emulators.registry.images import build_image
 from shared.policy import policy_schema
+from tests.cli.conftest import Push
 from tests.cli.terminal import ROOT, Steward
 
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.tests.yaml"))
@@ -134,3 +136,24 @@ def test_limits_and_locks_can_be_tested(bare: Steward) -> None:
     document = bare.run("policy", "test", "cases.yaml", "--json").json
     assert [case["passed"] for case in document["cases"]] == [True, False, True, True]
     assert "a limit must refuse it, and none does" in document["cases"][1]["failures"][0]
+
+
+def test_a_first_policy_is_proposed_with_the_effect_of_each_rule(
+    steward: Steward, registry: str, repository: str, push: Push
+) -> None:
+    for number in range(8):
+        push(repository, build_image(), tag=f"pr-{number}", days=60 + number)
+        push(repository, build_image(), tag=f"v1.{number}", days=60)
+    push(repository, build_image(), days=90)
+    push(repository, build_image(), tag="latest", days=1)
+    done = steward.run("policy", "init", f"{registry}/{repository}")
+    assert done.code == 0, done.err
+    (steward.directory / "policy.yaml").write_text(done.out)
+    assert steward.run("policy", "check", "policy.yaml").code == 0
+    assert "# 8 tags like pr-..." in done.out
+    assert "# today: 3 tags and 3 manifests would go" in done.out
+    plan = steward.run("plan", repository, "--registry", registry, "--policy", "policy.yaml", "--json").json
+    gone = {each["tag"] for each in plan["repositories"][0]["untag"]}
+    assert gone == {"pr-5", "pr-6", "pr-7"}
+    effects = steward.run("policy", "init", f"{registry}/{repository}", "--json").json["effects"]
+    assert {effect["rule"]: effect["delete"] for effect in effects} == {"pr": 3, "untagged": 1}
