@@ -111,9 +111,9 @@ class HubReplica:
         described = self.repository(name).resolve(digest)
         if described is None:
             return None
-        listing = self._listed(name)
-        tags = tuple(tag.name for tag in listing.tags.values() if tag.digest == digest)
-        known = listing.manifests.get(digest)
+        listed_tags, listed_manifests = self._listed(name)
+        tags = tuple(tag.name for tag in listed_tags if tag.digest == digest)
+        known = next((each for each in listed_manifests if each.record.digest == digest), None)
         record = known.record if known else ManifestRecord(digest, described.media_type, _NEVER, _NEVER)
         return ManifestAttributes(record, tags)
 
@@ -121,7 +121,7 @@ class HubReplica:
         self, name: RepositoryName, *, newest_first: bool = False
     ) -> Iterator[ManifestAttributes]:
         """Yield the manifests as they were listed some seconds ago at most."""
-        found = list(self._listed(name).manifests.values())
+        _, found = self._listed(name)
         if newest_first:
             found.sort(key=lambda each: each.record.updated, reverse=True)
         return iter(found)
@@ -141,10 +141,7 @@ class HubReplica:
     def untag(self, name: RepositoryName, tag: TagName) -> bool:
         """Remove the tag and leave the manifest; ``False`` when it was already gone."""
         removed = self._api.delete_tag(name, tag)
-        with self._guard:
-            listing = self._listings.get(name)
-            if listing is not None:
-                listing.tags.pop(tag, None)
+        self._forget(name, tag)
         return removed
 
     def delete_manifest(self, name: RepositoryName, digest: Digest) -> bool:
@@ -155,7 +152,11 @@ class HubReplica:
 
         :raises OperationDisallowed: when a tag or another image still holds it.
         """
-        repository = self.repository(name)
+        removed = self._delete_manifest(self.repository(name), digest)
+        self._forget(name, digest)
+        return removed
+
+    def _delete_manifest(self, repository: RepositoryClient, digest: Digest) -> bool:
         try:
             return repository.delete_manifest(digest)
         except AccessDenied as error:
@@ -167,14 +168,21 @@ class HubReplica:
                 raise
             return True
 
-    def _listed(self, name: RepositoryName) -> "_Listing":
+    def _forget(self, name: RepositoryName, gone: TagName | Digest) -> None:
+        """Take out of the list what we removed ourselves."""
         with self._guard:
             listing = self._listings.get(name)
-        if listing is None or time.monotonic() - listing.at > _LISTED_FOR:
-            listing = _Listing.of(self._api, self.repository(name), name)
-            with self._guard:
-                self._listings[name] = listing
-        return listing
+            if listing is not None:
+                listing.tags.pop(TagName(gone), None)
+                listing.manifests.pop(Digest(gone), None)
+
+    def _listed(self, name: RepositoryName) -> tuple[list[TagRecord], list[ManifestAttributes]]:
+        """Return what is there, as of some seconds ago at most, without what we removed since."""
+        with self._guard:
+            listing = self._listings.get(name)
+            if listing is None or time.monotonic() - listing.at > _LISTED_FOR:
+                listing = self._listings[name] = _Listing.of(self._api, self.repository(name), name)
+            return list(listing.tags.values()), list(listing.manifests.values())
 
     def _aged(self, name: RepositoryName, tag: TagRecord) -> TagRecord:
         times = self._source_times(name, tag.name, tag.digest)

@@ -88,6 +88,18 @@ def test_a_replica_is_as_old_as_its_source_not_as_its_replication(desk: Desk) ->
     assert verdicts == {"old": "old-replicas"}
 
 
+def test_what_was_replicated_a_moment_ago_goes_whole_when_its_source_is_old(desk: Desk) -> None:
+    policy(desk, HUB_RULE)
+    place = desk.world.folder / "policy.yaml"
+    place.write_text(place.read_text().replace("grace: 1h", "grace: 0m"))
+    for number in range(3):
+        replicate(desk, two_platforms(), f"old-{number}", days=40)
+    summary = night(desk, minutes=3)
+    assert desk.on_hub() == {}
+    assert manifests(desk) == set()
+    assert {each["result"] for each in report(desk, summary["run"])["outcomes"]} == {"done"}
+
+
 def test_a_tag_that_somebody_else_put_there_is_as_old_as_its_push(desk: Desk) -> None:
     policy(desk, HUB_RULE)
     desk.put_on_hub(build_image(), "theirs")
