@@ -141,6 +141,17 @@ def test_a_turn_beyond_the_patience_is_not_waited_for_and_not_taken() -> None:
     ask(pacing)
 
 
+def test_the_patience_is_for_all_the_waits_of_a_request_together() -> None:
+    server = TimedServer()
+    pacing = paced(server, None, patience=5.0)
+    server.refusals = [{"Retry-After": "7"}, {"Retry-After": "4"}]
+    ask(pacing)
+    server.while_asleep = lambda: ask(pacing)  # from 0 to 4; whoever it wakes sleeps on until 8
+    with pytest.raises(RateLimited) as caught:
+        ask(pacing)
+    assert caught.value.retry_after == 3.0
+
+
 def test_storage_hosts_are_not_counted() -> None:
     server = TimedServer()
     pacing = paced(server, 1)
