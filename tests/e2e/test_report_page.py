@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 import pytest
 
@@ -39,7 +40,8 @@ CONTRAST = """
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const element = texts.currentNode.parentElement;
-    if (!texts.currentNode.data.trim() || !element.getClientRects().length || element.closest('svg')) continue;
+    const seen = element.getClientRects().length && !element.closest('svg');
+    if (!seen || !texts.currentNode.data.trim()) continue;
     const [one, other] = [rgb(getComputedStyle(element).color), ground(element)].map(light).sort();
     if ((other + 0.05) / (one + 0.05) < 4.5) poor.push(texts.currentNode.data.trim().slice(0, 40));
   }
@@ -73,7 +75,7 @@ class Server:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -57,7 +57,7 @@ class Browser:
         return [entry["message"] for entry in self._post("se/log", {"type": "browser"})]
 
     def has_dialog(self) -> bool:
-        return self._http.get(f"{self._session}/alert/text", timeout=30).status_code == requests.codes.ok
+        return bool(self._http.get(f"{self._session}/alert/text", timeout=30).ok)
 
     def _cdp(self, command: str, **parameters: Any) -> None:
         self._post("goog/cdp/execute", {"cmd": command, "params": parameters})

@@ -38,7 +38,9 @@ def doors() -> list[Door]:
             template = binding["route"]
             route = parse_template("api", template)
             found.append(
-                Door(each.get_function_name(), template, route, methods, level, each.get_user_function())
+                Door(
+                    each.get_function_name() or "", template, route, methods, level, each.get_user_function()
+                )
             )
     app.functions_bindings = None
     return sorted(found, key=lambda door: door.route.precedence)
