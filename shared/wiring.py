@@ -1,7 +1,9 @@
 """The composition root: settings become clients, queues and stores."""
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from azure.core.credentials import TokenCredential
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
@@ -24,6 +26,9 @@ from shared.storage.policy_source import BlobPolicySource, FilePolicySource, Pol
 from shared.storage.queues import WorkQueue
 from shared.storage.runs import RunStore
 
+_PATIENCE_WITH_TARGETS: Final = 10.0
+"""How long, in seconds, one request to a target may wait in a function; beyond it, its message goes back."""
+
 APP_ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -37,6 +42,7 @@ class ConfiguredRegistries:
             ca_file=None if settings.ca_file is None else Path(settings.ca_file),
             threads=settings.registry_threads,
         )
+        self._brief = replace(self._options, patience=_PATIENCE_WITH_TARGETS)
         self._acr: dict[LoginServer, AcrClient] = {}
         self._others: dict[LoginServer, RegistryClient] = {}
         self._hub: DockerHubClient | None = None
@@ -75,7 +81,7 @@ class ConfiguredRegistries:
         with self._lock:
             if self._hub is None:
                 self._hub = DockerHubClient(
-                    _basic(user), api_url=self._settings.docker_hub_api, options=self._options
+                    _basic(user), api_url=self._settings.docker_hub_api, options=self._brief
                 )
             return self._hub
 
@@ -86,9 +92,9 @@ class ConfiguredRegistries:
                 DOCKER_HUB,
                 ANONYMOUS if user is None else _basic(user),
                 endpoint=self._settings.docker_hub_registry,
-                options=self._options,
+                options=self._brief,
             )
-        return RegistryClient(login_server, self._credential(login_server, ANONYMOUS), options=self._options)
+        return RegistryClient(login_server, self._credential(login_server, ANONYMOUS), options=self._brief)
 
     def _credential(self, login_server: LoginServer, default: Credential) -> Credential:
         if login_server in self._settings.anonymous:
