@@ -20,7 +20,7 @@ from shared.messages import ReconcileRepository, ReplicateTag
 from shared.oci.names import Digest, TagName
 from shared.policy import Policy
 from shared.replication.drift import Comparison, Place, TagDrift, TargetListing
-from shared.replication.mirror import MirrorOutcome
+from shared.replication.mirror import MirrorOutcome, MirrorResult
 from shared.retention.bound import bound_subject
 from shared.storage.runs import Part
 
@@ -198,7 +198,7 @@ class _RepositoryComparison:
             self._log.append(outcome.to_json() for outcome in outcomes)
         return None
 
-    def _kept(self, drift: TagDrift, result: Any, detail: str) -> MirrorOutcome:
+    def _kept(self, drift: TagDrift, result: MirrorResult, detail: str) -> MirrorOutcome:
         return MirrorOutcome(target=drift.target, result=result, detail=detail, at=self._clock())
 
     def _finish(self, compared: int, extra: Sequence[TagDrift]) -> Step:
