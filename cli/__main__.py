@@ -1,6 +1,14 @@
 """Runs the command line: ``python -m cli``."""
 
-from cli.program import main
+import sys
+
+try:
+    from cli.program import main
+except (ModuleNotFoundError, SyntaxError) as error:
+    missing = (
+        f"{error.name} is not installed" if isinstance(error, ModuleNotFoundError) else "Python is too old"
+    )
+    sys.exit(f"steward: {missing}; run: make setup")
 
 if __name__ == "__main__":
     main()

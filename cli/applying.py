@@ -1,6 +1,8 @@
 """Carrying plans out from a terminal: with a bar, stopped cleanly by Ctrl-C, going on after a pause."""
 
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +23,7 @@ from shared.retention.report import Outcome
 THREADS: Final = 16
 _FAILED: Final = frozenset({"failed", "skipped"})
 _LOOK: Final = 0.2
+_STOPPING: Final = b"stopping after what is under way; Ctrl-C again does not wait\n"
 
 
 class Stop:
@@ -58,7 +61,8 @@ class Stop:
             if self.asked:
                 raise KeyboardInterrupt
             self._asked.set()
-            output.note("stopping after what is under way; Ctrl-C again does not wait")
+            if not output.quiet:  # not by echo: the interrupted code may be in the middle of one
+                os.write(sys.stderr.fileno(), _STOPPING)
 
         before = signal.signal(signal.SIGINT, ask)
         try:

@@ -16,7 +16,7 @@ from cli.progress import Progress
 from cli.registries import Registries
 from cli.remedies import remedy
 from cli.words import count, size
-from shared.errors import CopyFailed, NotFound, StewardError
+from shared.errors import CopyFailed, NotFound, RateLimited, StewardError
 from shared.oci.names import (
     DOCKER_HUB,
     Digest,
@@ -31,6 +31,7 @@ from shared.registry.copy import CopyReport, copy_graph
 _AT_ONCE: Final = 6
 _THREADS: Final = 8
 _THREADS_EACH: Final = 4
+_LONGEST_WAIT: Final = 900.0
 _COUNTS: Final = (
     "blobs_copied",
     "blobs_mounted",
@@ -90,7 +91,18 @@ class Copier:
         self._made: set[RepositoryName] = set()
 
     def copy(self, source: Reference, target: Reference, progress: Progress, *, threads: int) -> Copied:
-        """Copy one reference."""
+        """Copy one reference; what asks to wait a while is waited for."""
+        while True:
+            found = self._copy(source, target, progress, threads=threads)
+            wait = _wait(found.error)
+            if wait is None or self.stop.asked:
+                return found
+            self.output.note(f"{found.error}; going on in {wait:.0f} s")
+            self.stop.wait(wait)
+            if self.stop.asked:
+                return found
+
+    def _copy(self, source: Reference, target: Reference, progress: Progress, *, threads: int) -> Copied:
         try:
             self._ensure(target)
             read = self.sources.client(source.registry).repository(source.repository)
@@ -219,6 +231,14 @@ def _place(text: str) -> tuple[LoginServer, str]:
             raise Failure(f"{text} names a tag or a manifest, and --recursive takes all")
         return found.registry, found.repository
     return parse_registry(text)
+
+
+def _wait(error: StewardError | None) -> float | None:
+    """Return how many seconds a registry asks to wait, ``None`` when it does not, or for too long."""
+    cause = error.cause if isinstance(error, CopyFailed) else error
+    if isinstance(cause, RateLimited) and cause.retry_after and cause.retry_after <= _LONGEST_WAIT:
+        return cause.retry_after
+    return None
 
 
 def _sentence(found: Copied, report: CopyReport) -> str:

@@ -11,7 +11,7 @@ from cli.checks.app import check_policy, check_settings, check_storage
 from cli.checks.findings import Finding
 from cli.checks.hub import check_hub
 from cli.checks.native import check_native
-from cli.checks.registry import RegistryAccess, check_registry
+from cli.checks.registry import DELETING, PUSHING, READING, RegistryAccess, check_registry
 from cli.exits import DONE, NO
 from cli.output import Output
 from cli.registries import Registries, is_azure
@@ -20,6 +20,7 @@ from shared.jobs.services import Services
 from shared.oci.names import DOCKER_HUB, LoginServer
 from shared.registry.credentials import ANONYMOUS, BasicCredential, Credential, EntraCredential
 from shared.registry.transport import TransportOptions
+from shared.replication.routes import Route
 
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failure": "red"}
 
@@ -73,7 +74,7 @@ def _registries(servers: Sequence[LoginServer], access: Access) -> Iterator[Find
                 yield Finding(check=server, level="failure", text=str(error), remedy="check its name")
                 continue
             with closing(RegistryAccess(server, registries.credential(server), options)) as tokens:
-                yield from check_registry(client, tokens, deletes=True)
+                yield from check_registry(client, tokens, needed=READING | DELETING)
     yield from check_native([server for server in servers if is_azure(server)])
 
 
@@ -91,10 +92,24 @@ def _app(settings: Path | None) -> Iterator[Finding]:
         access = RegistryAccess(server, _credential(services, server), options)
         with closing(access):
             yield from check_registry(
-                services.registries.acr(server), access, deletes=services.settings.cleanup_mode == "apply"
+                services.registries.acr(server), access, needed=_needed(services, server)
             )
     yield from check_native([server for server in services.settings.login_servers if is_azure(server)])
     yield from _hub(services, options)
+
+
+def _needed(services: Services, server: LoginServer) -> frozenset[str]:
+    """Return the rights that the app uses: deleting when that is switched on, pushing where routes go."""
+    deletes = services.settings.cleanup_mode == "apply"
+    is_target = any(template.registry == server for route in _routes(services) for template in route.targets)
+    return READING | (DELETING if deletes else frozenset()) | (PUSHING if is_target else frozenset())
+
+
+def _routes(services: Services) -> tuple[Route, ...]:
+    try:
+        return services.policy.current().replication.routes
+    except StewardError:
+        return ()
 
 
 def _credential(services: Services, server: LoginServer) -> Credential:
@@ -121,13 +136,9 @@ def _hub(services: Services, options: TransportOptions) -> Iterator[Finding]:
     hub, user = services.registries.docker_hub(), services.settings.docker_hub
     if hub is None or user is None:
         return
-    try:
-        routes = services.policy.current().replication.routes
-    except StewardError:
-        routes = ()
     namespaces = {
         str(template).removeprefix(f"{DOCKER_HUB}/").partition("/")[0]
-        for route in routes
+        for route in _routes(services)
         for template in route.targets
         if template.registry == DOCKER_HUB
     }

@@ -60,7 +60,7 @@ class Output:
         """Print one JSON document: indented for people, in one line for programs."""
         indent = 2 if sys.stdout.isatty() else None
         separators = None if indent else (",", ":")
-        click.echo(json.dumps(value, ensure_ascii=not indent, indent=indent, separators=separators))
+        click.echo(json.dumps(value, indent=indent, separators=separators))
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Return when the person agrees.

@@ -1,6 +1,8 @@
 """The app's settings, its policy, and its storage."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from cli.appservices import HINT, app_services, environment
@@ -10,6 +12,7 @@ from shared.errors import InvalidPolicy, InvalidSettings, StewardError
 from shared.jobs.services import Services
 from shared.oci.names import DOCKER_HUB
 from shared.settings import load_settings
+from shared.storage.queues import WorkQueue
 
 
 def check_settings(settings_file: Path | None) -> tuple[Services | None, list[Finding]]:
@@ -59,17 +62,20 @@ def check_storage(services: Services) -> Iterator[Finding]:
         services.runs.read_run("doctor")
         return f"container {services.settings.runs_container} is readable"
 
-    yield from tried("storage", blobs, lambda error: _storage_remedy(error, "Storage Blob Data Contributor"))
-    for queue in (services.events_queue, services.replication_queue, services.cleanup_queue):
-        yield from tried(
-            "storage",
-            lambda queue=queue: f"queue {queue.name}: {queue.length():,} waiting",  # type: ignore[misc]
-            lambda error: _storage_remedy(error, "Storage Queue Data Contributor"),
-        )
-    try:
-        given_up = sum(1 for _ in services.poison.names())
-    except StewardError:
-        return  # said above
+    def waiting(queue: WorkQueue) -> str:
+        return f"queue {queue.name}: {queue.length():,} waiting"
+
+    queues = (services.events_queue, services.replication_queue, services.cleanup_queue)
+    looks: list[tuple[Callable[[], str], str]] = [(blobs, "Storage Blob Data Contributor")]
+    looks += [(partial(waiting, queue), "Storage Queue Data Contributor") for queue in queues]
+    with ThreadPoolExecutor(len(looks)) as pool:  # what cannot be reached takes seconds to say so
+        findings = [
+            each for found in pool.map(lambda look: list(_tried_storage(*look)), looks) for each in found
+        ]
+    yield from findings
+    if findings[0].level == "failure":
+        return
+    given_up = sum(1 for _ in services.poison.names())
     if given_up:
         yield Finding(
             check="storage",
@@ -77,6 +83,10 @@ def check_storage(services: Services) -> Iterator[Finding]:
             text=f"{given_up:,} messages were given up",
             remedy="steward replay lists them",
         )
+
+
+def _tried_storage(act: Callable[[], str], role: str) -> Iterator[Finding]:
+    return tried("storage", act, lambda error: _storage_remedy(error, role))
 
 
 def _storage_remedy(error: StewardError, role: str) -> str:

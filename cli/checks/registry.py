@@ -22,7 +22,11 @@ NEEDS: Final = (
     ("metadata_read", "list tags and manifests", "GET", "/acr/v1/{escaped}/_tags"),
     ("pull", "read manifests and layers", "GET", "/v2/{name}/manifests/x"),
     ("delete", "untag and delete", "DELETE", "/v2/{name}/manifests/x"),
+    ("push", "push", "PUT", "/v2/{name}/manifests/x"),
 )
+READING: Final = frozenset({"metadata_read", "pull"})
+DELETING: Final = frozenset({"delete"})
+PUSHING: Final = frozenset({"push"})
 _NOWHERE: Final = RepositoryName("steward-doctor/probe")
 _EVERYWHERE: Final = "*"
 
@@ -86,8 +90,8 @@ def principal(credential: Credential) -> tuple[str, str | None]:
             return "nobody: anonymous", None
 
 
-def check_registry(client: AcrClient, access: RegistryAccess, *, deletes: bool) -> Iterator[Finding]:
-    """Yield how far we get: signed in, the catalog, and each right; ``deletes`` says that it must delete."""
+def check_registry(client: AcrClient, access: RegistryAccess, *, needed: frozenset[str]) -> Iterator[Finding]:
+    """Yield how far we get: signed in, the catalog, and each right; a ``needed`` one must not be missing."""
     server = access.login_server
     try:
         who, assignee = principal(access.credential)
@@ -108,7 +112,7 @@ def check_registry(client: AcrClient, access: RegistryAccess, *, deletes: bool) 
     names, finding = _catalog(client, server, remedy_for)
     yield finding
     name = names[0] if names else _NOWHERE
-    yield from _rights(access, name, remedy_for, deletes=deletes)
+    yield from _rights(access, name, remedy_for, needed=needed)
 
 
 def _catalog(
@@ -140,13 +144,15 @@ def _rights(
     name: RepositoryName,
     remedy_for: Callable[[str, bool | None], str],
     *,
-    deletes: bool,
+    needed: frozenset[str],
 ) -> Iterator[Finding]:
     where = "" if name == _NOWHERE else f" in {name}"
     escaped = quote(name, safe="")
     granted: set[str] = set()
     missing: list[tuple[str, str]] = []
     for action, what, method, path in NEEDS:
+        if action == "push" and action not in needed:
+            continue
         found = access.granted(method, path.format(name=name, escaped=escaped))
         granted |= found
         if action not in found:
@@ -155,10 +161,9 @@ def _rights(
             yield ok(access.login_server, f"may {what}{where} ({action})")
     abac = _is_abac(access, granted) if missing else None
     for action, what in missing:
-        needed = deletes or action != "delete"
         yield Finding(
             check=access.login_server,
-            level="failure" if needed else "warning",
+            level="failure" if action in needed else "warning",
             text=f"may not {what}{where}: the token grants {', '.join(sorted(granted)) or 'nothing'}",
             remedy=remedy_for(action, abac),
         )

@@ -46,6 +46,7 @@ def test_ctrl_c_at_the_question_changes_nothing(
 ) -> None:
     with steward.terminal("clean", filled, "--registry", registry, *COMMON) as terminal:
         terminal.wait_for("[y/N]")
+        time.sleep(0.5)  # nobody is quicker: the prompt is shown a moment before it listens
         terminal.interrupt()
         assert terminal.finish() == 130
     assert "Traceback" not in terminal.text

@@ -150,3 +150,19 @@ def test_ctrl_c_leaves_no_tag_behind(
     assert "Traceback" not in terminal.text
     found = acr.state.repository(f"{repository}-copy")
     assert found is None or "v1" not in found.tags
+
+
+def test_a_registry_that_asks_to_wait_is_waited_for(
+    steward: Steward, acr: AcrEmulator, registry: str, repository: str, push: Push
+) -> None:
+    digest = push(repository, build_image(seed=90), tag="v1")
+    acr.faults.inject(
+        method="GET",
+        path=f"/v2/{repository}/manifests/{digest}",
+        status=429,
+        headers={"Retry-After": "50"},
+    )
+    with steward.terminal("copy", f"{registry}/{repository}:v1", f"{registry}/{repository}-copy") as terminal:
+        terminal.wait_for("going on in 50 s")
+        terminal.interrupt()
+        assert terminal.finish() == 130

@@ -157,6 +157,16 @@ def test_the_doctor_knows_the_roles_of_registries_with_abac(
     assert any(level == "failure" and f'"{missing}"' in text for level, text in findings(done))
 
 
+def test_the_doctor_wants_the_right_to_push_where_a_route_goes(
+    stack: Stack, steward: Steward, settings: Callable[..., str]
+) -> None:
+    policy = steward.directory / "policy.yaml"
+    policy.write_text(POLICY.replace("docker.io/acme", f"{stack.acr.login_server}/copies"))
+    done = steward.run("doctor", "--settings", settings(POLICY_FILE=str(policy)), "--json")
+    assert done.code == 1
+    assert any(level == "failure" and '"AcrPush"' in text for level, text in findings(done))
+
+
 def test_an_app_that_only_plans_needs_no_right_to_delete(
     stack: Stack, steward: Steward, settings: Callable[..., str], granted: Callable[..., None]
 ) -> None:
