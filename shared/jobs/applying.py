@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from shared.errors import (
@@ -22,9 +23,11 @@ from shared.errors import (
     NotFound,
     OperationDisallowed,
     RateLimited,
+    RegistryUnavailable,
     StewardError,
 )
 from shared.jobs.arrivals import Arrivals
+from shared.jobs.batch import FLUSH_SECONDS, OutcomeBatch
 from shared.jobs.cleaned import CleanedRegistry
 from shared.oci.names import Digest, TagName
 from shared.retention.bound import bound_subject
@@ -32,10 +35,12 @@ from shared.retention.plan import DeleteManifest, RepositoryPlan, Untag
 from shared.retention.report import Action, Outcome, Result
 
 _GONE: Final = frozenset({"done", "already_gone"})
-_FLUSH_SECONDS: Final = 1.0
-_FLUSH_LINES: Final = 200
 _LONG_ENOUGH: Final = 60.0
 """How many seconds to wait when a registry that is asked too much does not say."""
+_WAITS: Final = (1.0, 2.0, 4.0, 8.0)
+_LONGEST_WAIT: Final = 30.0
+_FRESH_SECONDS: Final = 5.0
+"""How old the last look may be when what it allowed is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +125,7 @@ class PlanApplication:
         """Run the action for each that has no outcome yet, as many at a time as there are threads."""
         pending: set[Future[Outcome | None]] = set()
         left = (action for action in actions if _name(action) not in self._results)
-        batch = _Batch(self._record)
+        batch = OutcomeBatch(self._record)
         try:
             for action in left:
                 if self._stopped():
@@ -133,8 +138,10 @@ class PlanApplication:
         finally:
             batch.flush()
 
-    def _collect(self, pending: set[Future[Outcome | None]], batch: "_Batch") -> set[Future[Outcome | None]]:
-        done, left = wait(pending, timeout=_FLUSH_SECONDS, return_when=FIRST_COMPLETED)
+    def _collect(
+        self, pending: set[Future[Outcome | None]], batch: OutcomeBatch
+    ) -> set[Future[Outcome | None]]:
+        done, left = wait(pending, timeout=FLUSH_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
             outcome = future.result()
             if outcome is not None:
@@ -152,10 +159,10 @@ class PlanApplication:
         return self._outcome("untag", untag.tag, lambda: self._untag_now(untag))
 
     def _untag_now(self, untag: Untag) -> _Found:
-        stays = self._why_still_bound(untag) or self._why_tag_stays(untag)
-        if stays is not None:
-            return stays
-        return _Found("done" if self._registry.untag(self._plan.repository, untag.tag) else "already_gone")
+        return self._look_then(
+            lambda: self._why_still_bound(untag) or self._why_tag_stays(untag),
+            lambda: self._registry.untag(self._plan.repository, untag.tag),
+        )
 
     def _why_still_bound(self, untag: Untag) -> _Found | None:
         if untag.subject is not None and self._results.get(untag.subject) not in _GONE:
@@ -181,11 +188,10 @@ class PlanApplication:
         return self._outcome("delete", deletion.digest, lambda: self._delete_now(deletion))
 
     def _delete_now(self, deletion: DeleteManifest) -> _Found:
-        stays = self._why_held(deletion) or self._why_manifest_stays(deletion)
-        if stays is not None:
-            return stays
-        deleted = self._registry.delete_manifest(self._plan.repository, deletion.digest)
-        return _Found("done" if deleted else "already_gone")
+        return self._look_then(
+            lambda: self._why_held(deletion) or self._why_manifest_stays(deletion),
+            lambda: self._registry.delete_manifest(self._plan.repository, deletion.digest),
+        )
 
     def _why_held(self, deletion: DeleteManifest) -> _Found | None:
         for holder in deletion.held_by:
@@ -204,6 +210,35 @@ class PlanApplication:
         if now.record.updated > self._plan.at and deletion.digest not in self._untagged:
             return _Found("retagged", f"pushed again at {now.record.updated:%Y-%m-%d %H:%M:%S} UTC")
         return _Found("locked") if now.record.locked else None
+
+    def _look_then(self, look: Callable[[], _Found | None], remove: Callable[[], bool]) -> _Found:
+        """Look, and remove what may go; look again whenever there was a wait between the two.
+
+        So longer waits with a delete are not left to the transport (``delete_patience``).
+        """
+        for pause in (*_WAITS, None):
+            looked = time.monotonic()
+            stays = look()
+            if stays is not None:
+                return stays
+            if time.monotonic() - looked > _FRESH_SECONDS:
+                continue
+            try:
+                return _Found("done" if remove() else "already_gone")
+            except (RateLimited, RegistryUnavailable) as error:
+                if not self._is_worth_waiting(error, pause):
+                    raise
+                time.sleep(_wait_after(error, pause))
+        raise RateLimited("too busy to look and to delete at once", registry=self._plan.registry)
+
+    def _is_worth_waiting(self, error: RateLimited | RegistryUnavailable, pause: float | None) -> bool:
+        """Tell whether there is a next time; not after a 500, which may go on in the background."""
+        return (
+            pause is not None
+            and error.status != HTTPStatus.INTERNAL_SERVER_ERROR
+            and _wait_after(error, pause) <= _LONGEST_WAIT
+            and self._clock() < self._deadline
+        )
 
     def _outcome(self, action: Action, target: TagName | Digest, act: Callable[[], _Found]) -> Outcome | None:
         """Turn whatever happens into an outcome; ``None`` leaves the action for the next invocation."""
@@ -230,26 +265,9 @@ class PlanApplication:
         )
 
 
-class _Batch:
-    """Outcomes on their way to storage."""
-
-    def __init__(self, record: Callable[[Sequence[Outcome]], None]) -> None:
-        self._record = record
-        self._waiting: list[Outcome] = []
-        self._flushed = time.monotonic()
-
-    def add(self, outcome: Outcome) -> None:
-        self._waiting.append(outcome)
-
-    def flush_if_due(self) -> None:
-        if len(self._waiting) >= _FLUSH_LINES or time.monotonic() - self._flushed >= _FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._waiting:
-            self._record(self._waiting)
-            self._waiting = []
-        self._flushed = time.monotonic()
+def _wait_after(error: RateLimited | RegistryUnavailable, pause: float | None) -> float:
+    stated = error.retry_after if isinstance(error, RateLimited) else None
+    return max(pause or 0.0, stated or 0.0)
 
 
 def _pause_of(error: RateLimited) -> Pause:

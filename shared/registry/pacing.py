@@ -70,6 +70,7 @@ class Pacing(Layer):
         home: Origin,
         paces: Paces,
         patience: float,
+        delete_patience: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -77,6 +78,7 @@ class Pacing(Layer):
         self._registry = registry
         self._home = home
         self._patience = patience
+        self._delete_patience = patience if delete_patience is None else min(patience, delete_patience)
         self._sleep = sleep
         classes: tuple[EndpointClass, ...] = ("read", "write", "delete", "referrers", "oauth")
         self._turns: dict[EndpointClass, Turns] = {}
@@ -98,7 +100,7 @@ class Pacing(Layer):
 
     def _await_turn(self, kind: EndpointClass, method: str) -> Turn:
         """Wait for a turn, and for another one when a refusal came in the meantime."""
-        turns, left = self._turns[kind], self._patience
+        turns, left = self._turns[kind], self._delete_patience if kind == "delete" else self._patience
         while True:
             turn = turns.take(left)
             if turn.wait > left:

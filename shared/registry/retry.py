@@ -58,6 +58,7 @@ class Retry(Layer):
         registry: str,
         tries: int,
         patience: float,
+        delete_patience: float | None = None,
         backoff: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -66,6 +67,7 @@ class Retry(Layer):
         self._registry = registry
         self._tries = tries
         self._patience = patience
+        self._delete_patience = patience if delete_patience is None else min(patience, delete_patience)
         self._backoff = backoff
         self._clock = clock
         self._sleep = sleep
@@ -76,6 +78,7 @@ class Retry(Layer):
         :raises RegistryUnavailable: when there was no answer, however often it was asked for.
         """
         started, attempt = self._clock(), 0
+        patience = self._delete_patience if request.method == "DELETE" else self._patience
         while True:
             attempt += 1
             answer: requests.Response | None = None
@@ -90,7 +93,7 @@ class Retry(Layer):
                 again = _is_passing(error) and is_replayable(request) and not _changes_a_session(request)
             wait = self._wait(attempt, stated)
             spent = self._clock() - started
-            if again and attempt < self._tries and spent + wait <= self._patience:
+            if again and attempt < self._tries and spent + wait <= patience:
                 self._sleep(wait)
                 continue
             if answer is not None:

@@ -50,7 +50,9 @@ class TransportOptions:
 
     A registry may take ``commit_timeout`` to answer the end of an upload, because it reads all of it again.
     ``threads`` sizes both the thread pools that work on one registry and its connection pool. ``patience``
-    is the longest time in seconds that one request spends on waiting before the queue takes over.
+    is the longest time in seconds that one request spends on waiting before the queue takes over. A delete
+    waits no longer than ``delete_patience``: whoever asks for one looked right before that nothing needs what
+    goes, and has to look again after a wait.
     """
 
     ca_file: Path | None = None
@@ -60,6 +62,7 @@ class TransportOptions:
     commit_timeout: float = 300.0
     tries: int = 5
     patience: float = 45.0
+    delete_patience: float = 2.0
     backoff: float = 0.5
     paces: Paces | None = None
     proxies: Mapping[str, str] = field(default_factory=dict)
@@ -122,13 +125,19 @@ class Transport:
         identified = Identification(logged, home=home, user_agent=options.user_agent, headers=options.headers)
         fenced = Boundary(identified, registry=registry, home=home)
         paced = Pacing(
-            fenced, registry=registry, home=home, paces=options.paces or {}, patience=options.patience
+            fenced,
+            registry=registry,
+            home=home,
+            paces=options.paces or {},
+            patience=options.patience,
+            delete_patience=options.delete_patience,
         )
         return Retry(
             paced,
             registry=registry,
             tries=options.tries,
             patience=options.patience,
+            delete_patience=options.delete_patience,
             backoff=options.backoff,
         )
 

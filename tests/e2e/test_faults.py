@@ -201,7 +201,7 @@ def test_bytes_that_stay_corrupt_are_never_passed_on(steward: World) -> None:
     assert set(replica.blobs if replica else ()) <= contents(push.image)
 
     steward.stack.acr.storage_faults.clear()
-    steward.open_run("start_reconciliation", "reconciliation")
+    steward.acr.push(repository, push.image, "v1")
     steward.await_replica(repository, "v1", push.image)
 
 

@@ -175,6 +175,29 @@ def test_indexes_pushed_all_the_while_are_never_broken(steward: World) -> None:
         assert_whole(steward.acr, repository, f"v{number}", index)
 
 
+def test_a_manifest_that_is_in_use_again_while_its_delete_waits_for_its_turn_stays(steward: World) -> None:
+    """A registry that is asked too much says when to come back: by then the last look is old."""
+    repository = unique("waiting")
+    orphan = put(steward, repository, build_image())
+    busy = steward.stack.acr.faults.inject(
+        method="DELETE",
+        path=f"/v2/{repository}/manifests/.*",
+        status=429,
+        headers={"Retry-After": "4"},
+        body="{}",
+    )
+    steward.write_policy(retention(repository))
+    run = steward.open_night()
+    eventually(lambda: busy.fired, "the delete to be turned away")
+
+    index = build_index([orphan])
+    steward.acr.push(repository, index, "v1")
+
+    steward.ended(run)
+    assert results(steward.finished_report(run, repository)) == {orphan.digest: "reachable"}
+    assert_whole(steward.acr, repository, "v1", index)
+
+
 def test_a_plan_that_is_carried_out_twice_at_once_is_reported_as_done(steward: World) -> None:
     """Queues deliver at least once; the second worker finds gone what the first removed."""
     repository = unique("double")

@@ -170,7 +170,7 @@ def test_two_instances_that_exceed_a_quota_are_refused_once_a_worker_and_finish(
     tags = [TagName(f"v{number}") for number in range(90)]
     for tag in tags:
         image.push_to(acr.state, app, tag=tag)
-    hasty = replace(options, patience=10.0, paces={"delete": Pace(per_minute=1200)})
+    hasty = replace(options, patience=10.0, delete_patience=10.0, paces={"delete": Pace(per_minute=1200)})
     clients = [acr_client(acr, options=hasty) for _ in range(2)]
 
     def untag(client: AcrClient, own: Sequence[TagName]) -> int:
