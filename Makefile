@@ -26,7 +26,7 @@ up: setup  ## Leave the emulators and the app running, and say what to try
 	@$(PYTHON) -m emulators.demo --stay
 
 test: setup  ## Run the tests
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTHON) -m pytest -n 2 --dist loadfile
 
 check: setup  ## Lint, types, layers, format
 	$(PYTHON) -m ruff check .

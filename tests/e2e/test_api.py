@@ -18,7 +18,7 @@ from tests.e2e.world import (
     world,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-api")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.e2e.world import (
     world,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-faults")]
+pytestmark = pytest.mark.e2e
 
 
 type Injection = Callable[["Push"], Fault]

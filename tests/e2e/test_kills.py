@@ -19,7 +19,7 @@ from tests.e2e.world import (
     world,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-kills")]
+pytestmark = pytest.mark.e2e
 
 
 SLOW = 0.3

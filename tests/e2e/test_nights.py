@@ -24,7 +24,7 @@ from tests.e2e.world import (
     world,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-nights")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from emulators.eventgrid import EventGridEmulator, Schema
 from emulators.registry.images import build_cosign_signature, build_image, build_referrer, cosign_tag
 from tests.e2e.world import ROUTES, World, assert_whole, eventually, multi_platform, unique, world
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-replication")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from emulators.registry.images import build_image
 from tests.e2e.world import World, days_ago, eventually, multi_platform, unique, world
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e-backfill")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
