@@ -2,10 +2,10 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench fix package lock clean
+.PHONY: help setup demo up test check bench fix package test-package lock clean
 
 help:  ## Say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
 
 setup: .venv/.done node_modules/.done  ## Make .venv and node_modules (again only when their lists change)
 
@@ -44,6 +44,11 @@ fix: setup  ## Format, and mend what the linter can mend
 package: setup  ## Build the deployment zip, and the list of what it brings along
 	$(PYTHON) scripts/package.py
 	$(PYTHON) scripts/bill_of_materials.py > dist/registry-steward.cdx.json
+
+test-package: package  ## Run the end-to-end tests on the unpacked deployment zip
+	rm -rf build/package && mkdir -p build/package
+	$(PYTHON) -m zipfile -e dist/registry-steward.zip build/package
+	STEWARD_APP=$(CURDIR)/build/package $(PYTHON) -m pytest -n 2 --dist loadgroup tests/e2e
 
 lock: setup  ## Pin requirements*.in with hashes
 	.venv/bin/uv pip compile --quiet --generate-hashes --no-header -o requirements.txt requirements.in

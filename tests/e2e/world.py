@@ -26,6 +26,8 @@ from emulators.registry.images import Artifact, build_image, build_index
 from emulators.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
+APP = Path(os.environ.get("STEWARD_APP", ROOT))
+"""The app that is tested: the checkout, or what `make test-package` unpacked."""
 PATIENCE: Final = 60.0
 QUICK_REDELIVERY = {"AzureFunctionsJobHost__extensions__queues__visibilityTimeout": "00:00:01"}
 NO_POLICY = "version: 1\n"
@@ -45,7 +47,7 @@ class World:
         settings = QUICK_REDELIVERY | dict(options.pop("settings", {}))
         self._closing = ExitStack()
         self.stack = Stack(
-            app=ROOT,
+            app=APP,
             policy_file=self._policy_file,
             settings=settings,
             host_poll_interval=options.pop("host_poll_interval", 0.1),
