@@ -1,7 +1,8 @@
 """A source and a target of copies that show and remember which blobs pass."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from threading import Lock
 from typing import Final
 
 from cli.progress import Bar, Progress
@@ -13,12 +14,37 @@ from shared.registry.content import ContentSource, ContentTarget, FetchedManifes
 _WORTH_A_BAR: Final = 1_000_000
 
 
-class WatchedSource:
-    """A source with a bar for each large blob that is read."""
+class Moved:
+    """How many bytes went over the wire, counted by many threads."""
 
-    def __init__(self, source: ContentSource, progress: Progress) -> None:
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self.bytes = 0
+
+    def add(self, amount: int) -> None:
+        """Count."""
+        with self._lock:
+            self.bytes += amount
+
+
+class WatchedSource:
+    """A source with a bar for each large blob that is read.
+
+    ``tags`` are all its tags, where they were listed: then nobody is asked for the tags of signatures that
+    are not there.
+    """
+
+    def __init__(
+        self,
+        source: ContentSource,
+        progress: Progress,
+        moved: Moved,
+        tags: Collection[TagName] | None = None,
+    ) -> None:
         self._source = source
         self._progress = progress
+        self._moved = moved
+        self._tags = tags
 
     @property
     def place(self) -> str:
@@ -27,6 +53,9 @@ class WatchedSource:
 
     def resolve(self, reference: TagName | Digest) -> Descriptor | None:
         """Return what the reference is now."""
+        bound = self._tags is not None and reference.startswith("sha256-")
+        if bound and reference not in (self._tags or ()):
+            return None
         return self._source.resolve(reference)
 
     def fetch_manifest(self, reference: TagName | Digest) -> FetchedManifest:
@@ -39,26 +68,29 @@ class WatchedSource:
 
     def open_blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         """Open the blob, with a bar while it is read."""
-        if descriptor.size < _WORTH_A_BAR or not self._progress.visible:
-            return self._source.open_blob(descriptor)
-        return self._with_bar(descriptor)
+        return self._counted(descriptor)
 
     @contextmanager
-    def _with_bar(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
-        bar = self._progress.bytes(short(descriptor.digest), descriptor.size)
+    def _counted(self, descriptor: Descriptor) -> Iterator[Iterator[bytes]]:
+        large = descriptor.size >= _WORTH_A_BAR
+        bar = self._progress.bytes(short(descriptor.digest), descriptor.size) if large else Bar(None, None)
         try:
             with self._source.open_blob(descriptor) as pieces:
-                yield _counted(pieces, bar)
+                yield _shown(pieces, bar)
+                self._moved.add(descriptor.size)
         finally:
             bar.remove()
 
 
 class WatchedTarget:
-    """A target that tells of every blob that it turns out to hold."""
+    """A target that is asked for a blob once, and remembers what it holds.
 
-    def __init__(self, target: ContentTarget, holds: Callable[[Digest], None]) -> None:
+    ``held`` are the digests that earlier copies found or left in it; it grows.
+    """
+
+    def __init__(self, target: ContentTarget, held: set[Digest]) -> None:
         self._target = target
-        self._holds = holds
+        self._held = held
 
     @property
     def place(self) -> str:
@@ -71,26 +103,31 @@ class WatchedTarget:
 
     def blob_exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the blob is there."""
+        if descriptor.digest in self._held:
+            return True
         found = self._target.blob_exists(descriptor)
         if found:
-            self._holds(descriptor.digest)
+            self._held.add(descriptor.digest)
         return found
 
     def mount_blob(self, descriptor: Descriptor, source: RepositoryName) -> bool:
         """Take the blob from another repository."""
-        return self._target.mount_blob(descriptor, source)
+        mounted = self._target.mount_blob(descriptor, source)
+        if mounted:
+            self._held.add(descriptor.digest)
+        return mounted
 
     def push_blob(self, descriptor: Descriptor, source: bytes | Iterable[bytes] | OpenBlob) -> None:
         """Store the blob."""
         self._target.push_blob(descriptor, source)
-        self._holds(descriptor.digest)
+        self._held.add(descriptor.digest)
 
     def push_manifest(self, content: bytes, media_type: str, *, tag: TagName | None = None) -> Descriptor:
         """Store the manifest."""
         return self._target.push_manifest(content, media_type, tag=tag)
 
 
-def _counted(pieces: Iterator[bytes], bar: Bar) -> Iterator[bytes]:
+def _shown(pieces: Iterator[bytes], bar: Bar) -> Iterator[bytes]:
     for piece in pieces:
         bar.advance(len(piece))
         yield piece

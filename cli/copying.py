@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any, Final
 
 from cli.applying import Stop
-from cli.blobbars import WatchedSource, WatchedTarget
+from cli.blobbars import Moved, WatchedSource, WatchedTarget
 from cli.exits import DONE, FAILED, INTERRUPTED, Failure
 from cli.listing import repositories_below
 from cli.output import Output
@@ -23,6 +23,7 @@ from shared.oci.names import (
     LoginServer,
     Reference,
     RepositoryName,
+    TagName,
     parse_reference,
     parse_repository,
 )
@@ -84,10 +85,12 @@ class Copier:
         self.sources = sources
         self.targets = targets
         self.stop = Stop()
+        self.moved = Moved()
         self._referrers = referrers
         self._public = public
         self._lock = Lock()
-        self._present: dict[tuple[LoginServer, Digest], RepositoryName] = {}
+        self._held: dict[tuple[LoginServer, RepositoryName], set[Digest]] = {}
+        self.tags: dict[tuple[LoginServer, RepositoryName], frozenset[TagName]] = {}
         self._made: set[RepositoryName] = set()
 
     def copy(self, source: Reference, target: Reference, progress: Progress, *, threads: int) -> Copied:
@@ -110,8 +113,10 @@ class Copier:
             wanted = source.digest or source.tag
             assert wanted is not None  # noqa: S101 - checked where references are parsed
             report = copy_graph(
-                WatchedSource(read, progress),
-                WatchedTarget(write, lambda digest: self._note(target, digest)),
+                WatchedSource(
+                    read, progress, self.moved, self.tags.get((source.registry, source.repository))
+                ),
+                WatchedTarget(write, self._held_by(target)),
                 wanted,
                 tag=target.tag,
                 referrers=self._referrers,
@@ -123,14 +128,21 @@ class Copier:
             return Copied(source=source, target=target, error=error)
         return Copied(source=source, target=target, report=report)
 
-    def _note(self, target: Reference, digest: Digest) -> None:
+    def _held_by(self, target: Reference) -> set[Digest]:
         with self._lock:
-            self._present.setdefault((target.registry, digest), target.repository)
+            return self._held.setdefault((target.registry, target.repository), set())
 
     def _sibling(self, target: Reference, digest: Digest) -> RepositoryName | None:
+        """Return another repository of the target's registry that holds the blob, to mount it from."""
         with self._lock:
-            found = self._present.get((target.registry, digest))
-        return None if found == target.repository else found
+            return next(
+                (
+                    repository
+                    for (registry, repository), held in self._held.items()
+                    if registry == target.registry and repository != target.repository and digest in held
+                ),
+                None,
+            )
 
     def _ensure(self, target: Reference) -> None:
         """Make a missing Docker Hub repository: a push would make it with the account's default, public."""
@@ -189,9 +201,10 @@ def copy_all(copier: Copier, source_text: str, target_text: str) -> int:
             for each in found:
                 output.say(f"{each.result.replace('_', ' ')}  {each.target}")
         copied = sum(each.result == "copied" for each in found)
-        moved = sum(each.report.bytes_copied for each in found if each.report is not None)
         there = sum(each.result == "up_to_date" for each in found)
-        output.say(f"{count(copied, 'tag')} copied, {size(moved)}; {there:,} there before", fg="green")
+        output.say(
+            f"{count(copied, 'tag')} copied, {size(copier.moved.bytes)}; {there:,} there before", fg="green"
+        )
     return _end(copier, found, planned=len(pairs))
 
 
@@ -208,7 +221,9 @@ def _pairs(copier: Copier, source_text: str, target_text: str) -> Iterable[tuple
             raise Failure(
                 f"docker.io/{goal}: Docker Hub's names are namespace/name", hint="copy path by path"
             )
-        for tag in copier.sources.client(source).repository(name).list_tags():
+        tags = list(copier.sources.client(source).repository(name).list_tags())
+        copier.tags[source, name] = frozenset(tags)
+        for tag in tags:
             found = True
             pair = (
                 Reference(registry=source, repository=name, tag=tag),

@@ -64,7 +64,7 @@ def test_signatures_can_be_left_behind(
 
 
 def test_recursive_copies_every_tag_below_a_path(
-    steward: Steward, registry: str, repository: str, push: Push
+    steward: Steward, acr: AcrEmulator, registry: str, repository: str, push: Push
 ) -> None:
     shared = build_image(seed=60)
     for name in ("one", "two/deep"):
@@ -78,11 +78,26 @@ def test_recursive_copies_every_tag_below_a_path(
     assert {copy["target"] for copy in done.json["copies"]} == {
         f"{registry}/{target}/{name}:{tag}" for name in ("one", "two/deep") for tag in ("v1", "v2")
     }
+    acr.traffic.clear()
     again = steward.run(*command)
     assert "0 tags copied, 0 B; 4 there before" in again.out
+    assert acr.traffic.count(method="HEAD", status=200) == 8  # each tag, on each side
     with steward.terminal(*command) as terminal:
         assert terminal.finish() == 0
     assert "4/4" in terminal.text
+
+
+def test_layers_that_tags_share_are_asked_for_and_moved_once(
+    steward: Steward, acr: AcrEmulator, registry: str, repository: str, push: Push
+) -> None:
+    image = build_image(layers=2, layer_size=50_000, seed=61)
+    for number in range(12):
+        push(repository, image, tag=f"t{number}")
+    acr.traffic.clear()
+    done = steward.run("copy", f"{registry}/{repository}", f"{registry}/{repository}-copy", "-r", "--json")
+    assert {copy["result"] for copy in done.json["copies"]} <= {"copied", "up_to_date"}
+    uploads = acr.traffic.count(method="PUT", path_regex=".*/blobs/uploads/.*")
+    assert uploads == len(image.blobs)
 
 
 def test_a_whole_registry_does_not_fit_docker_hub_when_names_are_deep(
