@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -132,7 +133,7 @@ class AcrClient(RegistryClient):
 
         first = self._transport.url(f"{_place(name)}/_{kind}?{query}")
         pages = follow_pages(first, fetch, registry=self.login_server, home=self._transport.home)
-        return (item for page in pages for item in page)
+        return chain.from_iterable(pages)
 
     def tag_attributes(self, name: RepositoryName, tag: TagName) -> TagRecord | None:
         """Return the tag as it is now, ``None`` when it does not exist."""

@@ -51,7 +51,9 @@ def read_tags(items: list[Any], *, registry: str) -> Iterator[TagRecord]:
             digest = item["digest"]
             first = item["createdTime"]
             last = item.get("lastUpdateTime") or first
-            created = read_time(first)
+            created = _from_iso(first)
+            if created.tzinfo is None:
+                created = created.replace(tzinfo=UTC)
             attributes = item.get("changeableAttributes")
             yield TagRecord(
                 parse_tag(item["name"]),
@@ -75,7 +77,9 @@ def read_manifests(items: list[Any], *, registry: str) -> Iterator[ManifestAttri
             digest = item["digest"]
             first = item["createdTime"]
             last = item.get("lastUpdateTime") or first
-            created = read_time(first)
+            created = _from_iso(first)
+            if created.tzinfo is None:
+                created = created.replace(tzinfo=UTC)
             attributes = item.get("changeableAttributes")
             tags = item.get("tags")
             yield ManifestAttributes(

@@ -86,10 +86,8 @@ def take_snapshot(
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="snapshot")
     try:
         reading = _Reading(source, name, edges_known, pool)
-        for listed in source.list_manifest_records(name):
-            reading.add_manifest(listed)
-        for tag in source.list_tag_records(name):
-            reading.tags[tag.name] = tag
+        reading.add_manifests(source.list_manifest_records(name))
+        reading.tags.update((tag.name, tag) for tag in source.list_tag_records(name))
         reading.settle_disagreements()
         edges, unreadable = reading.collect_bodies()
     finally:
@@ -128,16 +126,18 @@ class _Reading:
         self.tags: dict[TagName, TagRecord] = {}
         self.warnings: list[str] = []
 
-    def add_manifest(self, listed: ManifestAttributes) -> None:
-        record = listed.record
-        self.manifests[record.digest] = record
-        for tag in listed.tags:
-            self._named[tag] = record.digest
-        if (
-            media_types.may_point_at_manifests(record.media_type)
-            and record.digest not in self._edges_known
-            and record.digest not in self._bodies
-        ):
+    def add_manifests(self, listed: Iterable[ManifestAttributes]) -> None:
+        manifests, named, known = self.manifests, self._named, self._edges_known
+        for record, tags in listed:
+            digest = record.digest
+            manifests[digest] = record
+            for tag in tags:
+                named[tag] = digest
+            if digest not in known and media_types.may_point_at_manifests(record.media_type):
+                self._submit(record)
+
+    def _submit(self, record: ManifestRecord) -> None:
+        if record.digest not in self._bodies:
             self._bodies[record.digest] = self._pool.submit(self._read_body, record)
 
     def settle_disagreements(self) -> None:
@@ -169,7 +169,7 @@ class _Reading:
         if found is None:
             self.warnings.append(f"tag {tag.name} points at {tag.digest}, which the registry does not list")
         else:
-            self.add_manifest(found)
+            self.add_manifests([found])
 
     def collect_bodies(self) -> tuple[dict[Digest, Edges], dict[Digest, str]]:
         edges = {digest: known for digest, known in self._edges_known.items() if digest in self.manifests}
