@@ -1,42 +1,33 @@
-"""Our copier in a process of its own, warm as a Functions worker is: ``python -m benchmarks.copier``."""
+"""``steward copy`` in a process that is running already, as an app or a person's script is.
 
+``python -m benchmarks.copier`` answers each command line with its seconds and the peak of memory in MiB.
+"""
+
+import io
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from contextlib import redirect_stdout
 
+import cli.commands.copy
+import cli.copying
+import cli.registries  # noqa: F401 - imported by the command itself, but not while it is timed
 from benchmarks.children import serve
 from benchmarks.memory import peak_mebibytes
-from shared.oci.names import parse_login_server, parse_repository, parse_tag
-from shared.registry.client import RegistryClient
-from shared.registry.copy import copy_graph
-from shared.registry.transport import TransportOptions
-
-_BATCH: Final = 8
-"""Messages that a worker takes from the queue at a time (``batchSize`` in ``host.json``)."""
+from cli.program import run
 
 
-def copy(source: str, target: str, repository: str, tags: Sequence[str]) -> dict[str, float]:
-    """Copy tags from one loopback registry to another; answer with the seconds and the peak in MiB."""
+def copy(arguments: Sequence[str]) -> dict[str, object]:
+    """Run ``steward copy`` once."""
+    said = io.StringIO()
     started = time.perf_counter()
-    name = parse_repository(repository)
-    options = TransportOptions(threads=_BATCH * 8)
-    with _client(source, options) as origin, _client(target, options) as destination:
-        near, far = origin.repository(name), destination.repository(name)
-        with ThreadPoolExecutor(_BATCH) as pool:
-            reports = list(
-                pool.map(lambda tag: copy_graph(near, far, parse_tag(tag), tag=parse_tag(tag)), tags)
-            )
+    with redirect_stdout(said):
+        code = run(["copy", "--plain-http", "--json", *arguments])
     return {
         "seconds": time.perf_counter() - started,
         "peak": peak_mebibytes(),
-        "bytes": sum(report.bytes_copied for report in reports),
-        "up_to_date": sum(report.up_to_date for report in reports),
+        "code": code,
+        "said": said.getvalue()[-1000:] if code else "",
     }
-
-
-def _client(netloc: str, options: TransportOptions) -> RegistryClient:
-    return RegistryClient(parse_login_server(netloc), endpoint=f"http://{netloc}", options=options)
 
 
 if __name__ == "__main__":

@@ -30,22 +30,19 @@ class _Contest:
     reference_peaks: list[float] = field(default_factory=list)
 
     def ours(self) -> float:
-        """Copy with a fresh, warm worker of ours; return the seconds."""
+        """Copy with ``steward copy`` in a process that is fresh and warm; return the seconds."""
         with DockerRegistry() as target, Worker("benchmarks.copier") as worker:
-            answers = [
-                worker.ask(
-                    ask="copy",
-                    source=self.source.netloc,
-                    target=target.netloc,
-                    repository=_REPOSITORY,
-                    tags=self.tags,
-                )
-                for _ in range(1 + self.again)
-            ]
+            places = [f"{registry.netloc}/{_REPOSITORY}" for registry in (self.source, target)]
+            arguments = (
+                [f"{place}:{self.tags[0]}" for place in places]
+                if len(self.tags) == 1
+                else ["--recursive", *places]
+            )
+            answers = [worker.ask(ask="copy", arguments=arguments) for _ in range(1 + self.again)]
+            assert all(answer["code"] == 0 for answer in answers), answers
             self._check(target)
-        answer = answers[-1]
-        self.peaks.append(answer["peak"])
-        return float(answer["seconds"])
+        self.peaks.append(answers[-1]["peak"])
+        return float(answers[-1]["seconds"])
 
     def skopeo(self) -> float:
         """Copy with skopeo; return the seconds."""

@@ -14,6 +14,7 @@ import requests
 
 from benchmarks.children import Worker, serve
 from emulators.acr import AcrEmulator
+from emulators.acr.principals import ADMIN
 from emulators.certificates import CertificateAuthority
 from emulators.registry.records import DOCKER_INDEX, DOCKER_MANIFEST, OCI_MANIFEST, digest_of
 from emulators.registry.state import RegistryState
@@ -86,6 +87,11 @@ class RegistryProcess(Worker):
         found: int = self.ask(ask="count", method=method, path=path, status=status)
         return found
 
+    def deletes_left(self) -> float:
+        """Return how many deletes the quota of whoever is signed in still has in store."""
+        found: float = self.ask(ask="deletes_left")
+        return found
+
     def forget(self) -> None:
         """Forget the requests that were seen."""
         self.ask(ask="forget")
@@ -148,6 +154,7 @@ def _main() -> None:
             "fill": _Filling(acr.state),
             "count": lambda method, path, status: acr.traffic.count(method, path, status=status),
             "forget": acr.traffic.clear,
+            "deletes_left": lambda: acr.quotas.left("delete", ADMIN),
         }
         serve(answers, place._asdict())
 

@@ -47,11 +47,15 @@ class _Bucket:
     filled: float
     blocked_until: float = 0.0
 
+    def level(self, now: float, window: float) -> float:
+        """Return how many tokens are there, those of a time in which all is refused included."""
+        return min(self.capacity, self.tokens + (now - self.filled) * self.capacity / window)
+
     def wait(self, now: float, window: float) -> float:
         """Return the seconds until a token may be taken, 0 when one is there."""
         if now < self.blocked_until:
             return self.blocked_until - now
-        self.tokens = min(self.capacity, self.tokens + (now - self.filled) * self.capacity / window)
+        self.tokens = self.level(now, window)
         self.filled = now
         if self.tokens >= 1:
             return 0.0
@@ -90,6 +94,11 @@ class Quotas:
         for bucket in buckets:
             bucket.tokens -= 1
         return None
+
+    def left(self, category: Category, identity: str) -> float:
+        """Return how many requests of a category one identity could still make at once."""
+        now = self._clock().timestamp()
+        return min(bucket.level(now, self._window) for bucket in self._of(category, identity, now))
 
     def per_second(self, category: Category) -> float:
         """Return the rate that the strictest bucket of a category allows."""
