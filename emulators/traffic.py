@@ -101,6 +101,7 @@ class Fault:
     body: bytes
     delay: float
     cut: bool
+    unanswered: bool
     cut_after: int | None
     corrupt: bool
     seen: int = field(default=0, init=False)
@@ -143,6 +144,7 @@ class Faults:
         body: bytes | str | None = None,
         delay: float = 0.0,
         cut: bool = False,
+        unanswered: bool = False,
         cut_after: int | None = None,
         corrupt: bool = False,
     ) -> Fault:
@@ -150,8 +152,9 @@ class Faults:
 
         The fault begins with the ``nth`` match, or when ``after`` matches have passed unharmed, and strikes
         ``times`` requests (None: for ever). With ``status`` it answers by itself; ``cut`` closes the
-        connection instead of an answer; ``cut_after`` lets so many bytes of the body through first;
-        ``corrupt`` flips the bits of the body; ``delay`` seconds pass before anything else.
+        connection instead of an answer, and ``unanswered`` does so when the request has been carried out;
+        ``cut_after`` lets so many bytes of the body through first; ``corrupt`` flips the bits of the body;
+        ``delay`` seconds pass before anything else.
         """
         if nth is not None and after is not None:
             raise ValueError("a fault begins by nth or by after, not by both")
@@ -167,6 +170,7 @@ class Faults:
             body=body.encode() if isinstance(body, str) else body or b"",
             delay=delay,
             cut=cut,
+            unanswered=unanswered,
             cut_after=cut_after,
             corrupt=corrupt,
         )
@@ -227,7 +231,9 @@ class Edge:
     async def _suffer(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.delay:
             await asyncio.sleep(fault.delay)
-        if fault.cut:
+        if fault.cut or fault.unanswered:
+            if fault.unanswered:
+                await self.app(scope, receive, _nowhere)
             self._record(scope, _CUT)
             _transport(scope).abort()
             await _disconnection(receive)
@@ -284,6 +290,10 @@ async def _answer(fault: Fault, status: int, send: Send) -> None:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": fault.body})
+
+
+async def _nowhere(message: Message) -> None:
+    del message
 
 
 def _corrupting(send: Send) -> Send:

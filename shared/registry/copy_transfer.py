@@ -17,6 +17,7 @@ from shared.errors import (
     InvalidManifest,
     ManifestBlobUnknown,
     Origin,
+    RegistryError,
     StewardError,
 )
 from shared.oci.manifest import Descriptor, parse_manifest
@@ -213,18 +214,31 @@ class Transfer:
         """Push one manifest whose successors are there; if the target denies that they are, once by force.
 
         Docker Hub may say of a blob that it exists and refuse the manifest because it does not
-        (a partial upload that was cancelled), every time until the blob is sent again.
+        (a partial upload that was cancelled), every time until the blob is sent again. A tag that is refused
+        and holds the manifest all the same is right: Docker Hub refuses any push to an immutable tag, the
+        identical one, too (docker/hub-feedback #2466), and another copy may have been first.
         """
         self.checkpoint(final=tag is not None)
-        with blamed_on(
-            "target", f"{self.target.place}:{tag}" if tag else f"{self.target.place}@{node.descriptor.digest}"
-        ):
+        digest = node.descriptor.digest
+        with blamed_on("target", f"{self.target.place}:{tag}" if tag else f"{self.target.place}@{digest}"):
             try:
-                self.target.push_manifest(node.content, node.descriptor.media_type, tag=tag)
-            except ManifestBlobUnknown:
-                self._heal(graph, node)
-                self.target.push_manifest(node.content, node.descriptor.media_type, tag=tag)
+                self._push_or_heal(graph, node, tag)
+            except RegistryError as error:
+                if tag is None or error.temporary or not self._shows(tag, digest):
+                    raise
+                return
         self.tally.add("manifests_copied")
+
+    def _push_or_heal(self, graph: Graph, node: Node, tag: TagName | None) -> None:
+        try:
+            self.target.push_manifest(node.content, node.descriptor.media_type, tag=tag)
+        except ManifestBlobUnknown:
+            self._heal(graph, node)
+            self.target.push_manifest(node.content, node.descriptor.media_type, tag=tag)
+
+    def _shows(self, tag: TagName, digest: Digest) -> bool:
+        found = self.at_target(tag)
+        return found is not None and found.digest == digest
 
     def _heal(self, graph: Graph, node: Node) -> None:
         self.healed = True

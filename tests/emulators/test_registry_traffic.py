@@ -83,6 +83,24 @@ def test_a_connection_is_cut_before_the_answer(edge: Edge, url: str, http: reque
     assert http.get(url).content == BODY
 
 
+def test_an_answer_is_lost_after_the_request_was_carried_out(
+    edge: Edge, url: str, http: requests.Session
+) -> None:
+    carried_out: list[str] = []
+
+    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+        carried_out.append(scope["method"])
+        await answer(scope, receive, send)
+
+    edge.app = note
+    edge.faults.inject(unanswered=True)
+    with pytest.raises(requests.ConnectionError):
+        http.post(url)
+    assert carried_out == ["POST"]
+    assert edge.traffic.requests[0].status == 0
+    assert http.get(url).content == BODY
+
+
 def test_a_connection_is_cut_in_the_middle_of_the_body(edge: Edge, url: str, http: requests.Session) -> None:
     edge.faults.inject(cut_after=25)
     received: list[bytes] = []

@@ -334,6 +334,50 @@ def test_healing_is_tried_once() -> None:
     assert len(target.did("push_manifest")) == 2
 
 
+class ImmutablePlace(MemoryPlace):
+    """Refuses every push to a tag that exists, the identical one, too; somebody else may be quicker."""
+
+    def __init__(self, *, first: dict[TagName, Artifact]) -> None:
+        super().__init__()
+        self._first = first
+
+    def push_manifest(self, content: bytes, media_type: str, *, tag: TagName | None = None) -> Descriptor:
+        if tag is None:
+            return super().push_manifest(content, media_type)
+        other = self._first.get(tag)
+        if other is not None:
+            self.manifests[Digest(other.digest)] = (other.content, other.media_type)
+            self.tags[tag] = Digest(other.digest)
+        if tag in self.tags:
+            raise AccessDenied("the tag is immutable", registry=self.place)
+        return super().push_manifest(content, media_type, tag=tag)
+
+
+def test_an_immutable_tag_that_became_right_meanwhile_is_right() -> None:
+    image = build_image()
+    target = ImmutablePlace(first={V1: image})
+    copied(holding(image, tags={V1: image}), target)
+    assert_whole(target, image)
+
+
+def test_an_immutable_tag_that_became_another_meanwhile_is_a_failure() -> None:
+    image = build_image()
+    target = ImmutablePlace(first={V1: build_image()})
+    with pytest.raises(CopyFailed, match="immutable"):
+        copied(holding(image, tags={V1: image}), target)
+
+
+def test_a_signature_under_an_immutable_tag_serves_every_tag_of_its_image() -> None:
+    image = build_image()
+    signature, name = build_cosign_signature(image), TagName(cosign_tag(image.digest))
+    latest = TagName("latest")
+    source = holding(image, signature, tags={V1: image, latest: image, name: signature})
+    target = ImmutablePlace(first={})
+    copied(source, target)
+    copy_graph(source, target, latest, tag=latest, patience=0.2)
+    assert target.tags == source.tags
+
+
 class LaggingPlace(MemoryPlace):
     """Shows what was written only after some looks."""
 
