@@ -20,7 +20,7 @@ param principalId string = ''
 ])
 param principalType string = 'User'
 
-@description('Existing registries. Each: name, resourceGroup; optional: subscriptionId, abac (false), deletes (true), pushes (false), hears (true), topicName, topicResourceGroup, privateEndpoint (false). See docs/deploy.md.')
+@description('Existing registries. Each: name, resourceGroup; optional: subscriptionId, abac (false), deletes (true), pushes (false), hears (true), inspects (true), topicName, topicResourceGroup, privateEndpoint (false). See docs/deploy.md.')
 param registries array = []
 
 @description('Create a new registry and care for it as well.')
@@ -305,6 +305,7 @@ module sources './app/source.bicep' = [
       deletes: target.?deletes ?? true
       pushes: target.?pushes ?? false
       hears: target.?hears ?? true
+      inspects: target.?inspects ?? true
       identityPrincipalId: identity.outputs.principalId
       newTopicName: '${abbreviations.systemTopic}${target.name}'
       existingTopicName: target.?topicName ?? ''
@@ -338,7 +339,12 @@ module site './app/site.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     httpConcurrency: httpConcurrency
     alwaysReady: alwaysReady
-    loginServers: [for (target, i) in targets: sources[i].outputs.loginServer]
+    registries: [
+      for (target, i) in targets: {
+        loginServer: sources[i].outputs.loginServer
+        inspectedId: sources[i].outputs.inspectedId
+      }
+    ]
     dockerHubUsername: dockerHubUsername
     dockerHubTokenUri: vault.outputs.dockerHubTokenUri
     cleanupMode: cleanupMode

@@ -156,11 +156,12 @@ class EnvironmentReader:
             self.problem(name, f"expected an https URL without a query, such as {example}")
         return value
 
-    def endpoint(self, name: str, default: str) -> str:
-        """Read a base URL; other than the default, only loopback is accepted: it is for emulators."""
+    def endpoint(self, name: str, default: str, *others: str) -> str:
+        """Read a base URL; other than those known, only loopback is accepted: it is for emulators."""
         value = (self.text(name) or default).removesuffix("/")
-        if value != default and not is_loopback_url(value):
-            self.problem(name, f"expected {default}, or an emulator such as https://localhost:5443")
+        if value not in {default, *others} and not is_loopback_url(value):
+            known = ", ".join((default, *others))
+            self.problem(name, f"expected {known}, or an emulator such as https://localhost:5443")
         return value
 
     def _storage_name(self, name: str, value: str, longest: int) -> str:

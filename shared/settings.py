@@ -4,6 +4,7 @@ The environment gets passed in. Every problem is reported at once, and a value t
 appears in one.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +20,7 @@ from shared.errors import InvalidName
 from shared.oci.names import DOCKER_HUB, LoginServer, parse_login_server
 
 __all__ = [
+    "ARM",
     "DOCKER_HUB_API",
     "DOCKER_HUB_REGISTRY",
     "UNRESOLVED_REFERENCE",
@@ -34,6 +36,14 @@ type CleanupMode = Literal["plan", "apply"]
 
 DOCKER_HUB_REGISTRY: Final = "https://registry-1.docker.io"
 DOCKER_HUB_API: Final = "https://hub.docker.com"
+ARM: Final = "https://management.azure.com"
+_ARM_OF_OTHER_CLOUDS: Final = ("https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn")
+
+_RESOURCE_ID = re.compile(
+    r"/subscriptions/[0-9a-z-]{1,36}/resourceGroups/[\w.()-]{1,90}"
+    r"/providers/Microsoft\.ContainerRegistry/registries/[0-9a-z]{1,50}",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,8 @@ class Settings:
     credentials: Mapping[LoginServer, UserPassword]
     anonymous: frozenset[LoginServer]
     client_id: str | None
+    resource_ids: Mapping[LoginServer, str]
+    arm_endpoint: str
     docker_hub: UserPassword | None
     docker_hub_registry: str
     docker_hub_api: str
@@ -75,6 +87,11 @@ class Settings:
     registry_threads: int
     ca_file: str | None
 
+    @property
+    def arm_scope(self) -> str:
+        """What a token for Azure Resource Manager is asked for; an emulator takes what Azure's own takes."""
+        return f"{ARM if is_loopback_url(self.arm_endpoint) else self.arm_endpoint}/.default"
+
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings that the environment holds.
@@ -83,11 +100,14 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     """
     reader = EnvironmentReader(environment)
     credentials, anonymous = _credentials(reader, "REGISTRY_CREDENTIALS")
+    login_servers = _login_servers(reader, "ACR_LOGIN_SERVERS")
     settings = Settings(
-        login_servers=_login_servers(reader, "ACR_LOGIN_SERVERS"),
+        login_servers=login_servers,
         credentials=credentials,
         anonymous=anonymous,
         client_id=reader.text("AZURE_CLIENT_ID"),
+        resource_ids=_resource_ids(reader, "ACR_RESOURCE_IDS", login_servers),
+        arm_endpoint=reader.endpoint("ARM_ENDPOINT", ARM, *_ARM_OF_OTHER_CLOUDS),
         docker_hub=_docker_hub(reader),
         docker_hub_registry=reader.endpoint("DOCKERHUB_REGISTRY_ENDPOINT", DOCKER_HUB_REGISTRY),
         docker_hub_api=reader.endpoint("DOCKERHUB_API_ENDPOINT", DOCKER_HUB_API),
@@ -172,6 +192,30 @@ def _credentials(
     return users, frozenset(anonymous)
 
 
+def _resource_ids(
+    reader: EnvironmentReader, name: str, login_servers: tuple[LoginServer, ...]
+) -> dict[LoginServer, str]:
+    """Read ``{"host": "/subscriptions/.../registries/name"}``."""
+    found: dict[LoginServer, str] = {}
+    for place, (host, resource_id) in enumerate(reader.json_object(name).items(), start=1):
+        try:
+            login_server = parse_login_server(host)
+        except InvalidName:
+            reader.problem(name, f"key {place} is not a login server such as myreg.azurecr.io")
+            continue
+        if login_server not in login_servers:
+            reader.problem(f"{name}.{login_server}", "not among ACR_LOGIN_SERVERS")
+        elif not isinstance(resource_id, str) or not _RESOURCE_ID.fullmatch(resource_id):
+            reader.problem(
+                f"{name}.{login_server}",
+                "expected a resource id: /subscriptions/.../resourceGroups/.../providers/"
+                "Microsoft.ContainerRegistry/registries/name",
+            )
+        else:
+            found[login_server] = resource_id
+    return found
+
+
 def _docker_hub(reader: EnvironmentReader) -> UserPassword | None:
     names = ("DOCKERHUB_USERNAME", "DOCKERHUB_TOKEN")
     username, token = reader.text(names[0]), reader.secret(names[1])
@@ -234,4 +278,5 @@ def _check_queues(reader: EnvironmentReader, settings: Settings) -> None:
 
 def _emulators_only(settings: Settings) -> bool:
     hub = (settings.docker_hub_registry, settings.docker_hub_api) if settings.docker_hub else ()
-    return all(map(is_loopback, settings.login_servers)) and all(map(is_loopback_url, hub))
+    arm = (settings.arm_endpoint,) if settings.resource_ids else ()
+    return all(map(is_loopback, settings.login_servers)) and all(map(is_loopback_url, (*hub, *arm)))

@@ -13,6 +13,7 @@ from shared.jobs.services import Services
 from shared.notices import EventGridNotices, NoNotices, Notices
 from shared.oci.names import DOCKER_HUB, LoginServer
 from shared.registry.acr import AcrClient
+from shared.registry.acr_resource import NativePolicies, ResourceManager
 from shared.registry.client import RegistryClient
 from shared.registry.credentials import ANONYMOUS, BasicCredential, Credential, EntraCredential
 from shared.registry.dockerhub import DockerHubClient
@@ -26,8 +27,8 @@ from shared.storage.policy_source import BlobPolicySource, FilePolicySource, Pol
 from shared.storage.queues import WorkQueue
 from shared.storage.runs import RunStore
 
-_PATIENCE_WITH_TARGETS: Final = 10.0
-"""How long, in seconds, one request to a target may wait in a function; beyond it, its message goes back."""
+_BRIEF_PATIENCE: Final = 10.0
+"""How long, in seconds, one request of a copy may wait in a function; beyond it, its message goes back."""
 
 APP_ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,32 +43,43 @@ class ConfiguredRegistries:
             ca_file=None if settings.ca_file is None else Path(settings.ca_file),
             threads=settings.registry_threads,
         )
-        self._brief = replace(self._options, patience=_PATIENCE_WITH_TARGETS)
+        self._brief = replace(self._options, patience=_BRIEF_PATIENCE)
         self._acr: dict[LoginServer, AcrClient] = {}
+        self._sources: dict[LoginServer, AcrClient] = {}
         self._others: dict[LoginServer, RegistryClient] = {}
         self._hub: DockerHubClient | None = None
+        self._arm: ResourceManager | None = None
         self._lock = Lock()
 
     def acr(self, login_server: LoginServer) -> AcrClient:
         """Return the client of an Azure Container Registry in ``ACR_LOGIN_SERVERS``."""
+        return self._azure(login_server, self._acr, self._options)
+
+    def source(self, login_server: LoginServer) -> AcrClient:
+        """Return the client that tags are copied by, which leaves long waits to the queue."""
+        return self._azure(login_server, self._sources, self._brief)
+
+    def _azure(
+        self, login_server: LoginServer, made: dict[LoginServer, AcrClient], options: TransportOptions
+    ) -> AcrClient:
         if login_server not in self._settings.login_servers:
             raise InvalidSettings(
                 "app settings",
                 [Problem(path="ACR_LOGIN_SERVERS", message=f"{login_server} is not among them")],
             )
         with self._lock:
-            if login_server not in self._acr:
-                self._acr[login_server] = AcrClient(
+            if login_server not in made:
+                made[login_server] = AcrClient(
                     login_server,
                     self._credential(login_server, EntraCredential(tokens=self._entra)),
-                    options=self._options,
+                    options=options,
                 )
-            return self._acr[login_server]
+            return made[login_server]
 
     def target(self, login_server: LoginServer) -> RegistryClient:
         """Return the client of a registry that is replicated to."""
         if login_server in self._settings.login_servers:
-            return self.acr(login_server)
+            return self.source(login_server)
         with self._lock:
             if login_server not in self._others:
                 self._others[login_server] = self._other(login_server)
@@ -84,6 +96,21 @@ class ConfiguredRegistries:
                     _basic(user), api_url=self._settings.docker_hub_api, options=self._brief
                 )
             return self._hub
+
+    def native_policies(self, login_server: LoginServer) -> NativePolicies | None:
+        """Return what the registry does by itself, ``None`` when no setting says which resource it is."""
+        resource_id = self._settings.resource_ids.get(login_server)
+        if resource_id is None:
+            return None
+        with self._lock:
+            if self._arm is None:
+                self._arm = ResourceManager(
+                    self._entra,
+                    endpoint=self._settings.arm_endpoint,
+                    scope=self._settings.arm_scope,
+                    options=self._brief,
+                )
+        return self._arm.native_policies(resource_id, login_server)
 
     def _other(self, login_server: LoginServer) -> RegistryClient:
         if login_server == DOCKER_HUB:

@@ -34,6 +34,8 @@ def test_the_least_that_runs_in_azure_gets_safe_defaults() -> None:
         credentials={},
         anonymous=frozenset(),
         client_id=None,
+        resource_ids={},
+        arm_endpoint="https://management.azure.com",
         docker_hub=None,
         docker_hub_registry="https://registry-1.docker.io",
         docker_hub_api="https://hub.docker.com",
@@ -276,12 +278,60 @@ def test_credentials_that_cannot_be_used_are_not_quoted(credentials: str, expect
         ("StewardStorage__queueServiceUri", f"https://user:{PASSWORD}@account.queue.core.windows.net"),
         ("DOCKERHUB_API_ENDPOINT", f"https://user:{PASSWORD}@hub.docker.com"),
         ("DOCKERHUB_REGISTRY_ENDPOINT", f"https://user:{PASSWORD}@localhost:5000"),
+        ("ACR_RESOURCE_IDS", json.dumps({f"https://u:{PASSWORD}@myreg.azurecr.io": ""})),
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_quoted(name: str, value: str) -> None:
     (problem, *_) = problems(in_azure() | {name: value})
     assert problem.startswith(f"{name}: ")
     assert PASSWORD not in problem
+
+
+# Azure Resource Manager: which resource a registry is
+
+RESOURCE = (
+    "/subscriptions/0a1b/resourceGroups/rg_(images)/providers/Microsoft.ContainerRegistry/registries/r1"
+)
+NO_RESOURCE = (
+    "expected a resource id: /subscriptions/.../resourceGroups/.../providers/"
+    "Microsoft.ContainerRegistry/registries/name"
+)
+
+
+def test_a_registry_is_told_apart_from_its_resource() -> None:
+    ids = json.dumps({"MyReg.azurecr.io": RESOURCE})
+    assert load_settings(in_azure(ACR_RESOURCE_IDS=ids)).resource_ids == {"myreg.azurecr.io": RESOURCE}
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ({"other.azurecr.io": RESOURCE}, ".other.azurecr.io: not among ACR_LOGIN_SERVERS"),
+        ({"https://myreg.azurecr.io": RESOURCE}, ": key 1 is not a login server such as myreg.azurecr.io"),
+        ({"myreg.azurecr.io": "myreg"}, f".myreg.azurecr.io: {NO_RESOURCE}"),
+        ({"myreg.azurecr.io": f"{RESOURCE}?api-version=1"}, f".myreg.azurecr.io: {NO_RESOURCE}"),
+        ({"myreg.azurecr.io": {"id": RESOURCE}}, f".myreg.azurecr.io: {NO_RESOURCE}"),
+    ],
+)
+def test_what_is_no_resource_of_a_registry_of_ours_is_refused(ids: dict[str, Any], expected: str) -> None:
+    assert problems(in_azure(ACR_RESOURCE_IDS=json.dumps(ids))) == [f"ACR_RESOURCE_IDS{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "scope"),
+    [
+        ("https://management.azure.com/", "https://management.azure.com/.default"),
+        ("https://management.chinacloudapi.cn", "https://management.chinacloudapi.cn/.default"),
+        ("https://localhost:5445", "https://management.azure.com/.default"),
+    ],
+)
+def test_a_token_is_asked_for_in_the_cloud_that_it_is_sent_to(endpoint: str, scope: str) -> None:
+    assert load_settings(in_azure(ARM_ENDPOINT=endpoint)).arm_scope == scope
+
+
+def test_no_other_host_is_sent_a_token_for_azure_resource_manager() -> None:
+    (problem,) = problems(in_azure(ARM_ENDPOINT="https://management.azure.com.evil.example"))
+    assert problem.startswith("ARM_ENDPOINT: expected https://management.azure.com, ")
 
 
 # Storage: by identity or by connection string
@@ -354,6 +404,7 @@ def test_docker_hub_itself_may_be_spelled_out() -> None:
         {"ACR_LOGIN_SERVERS": "localhost.evil.example"},
         {"DOCKERHUB_API_ENDPOINT": "https://hub.docker.com"},
         {"DOCKERHUB_REGISTRY_ENDPOINT": ""},
+        {"ACR_RESOURCE_IDS": json.dumps({"localhost:5001": RESOURCE})},
     ],
 )
 def test_no_real_registry_is_trusted_by_an_emulator_authority(changes: dict[str, str]) -> None:
@@ -363,7 +414,7 @@ def test_no_real_registry_is_trusted_by_an_emulator_authority(changes: dict[str,
 
 # Laws
 
-NAMES = sorted({*in_azure(), *on_a_laptop(), "REGISTRY_CREDENTIALS", "CLEANUP_MODE", "POLICY_BLOB"})
+NAMES = sorted({*in_azure(), *on_a_laptop(), "REGISTRY_CREDENTIALS", "CLEANUP_MODE", "POLICY_BLOB", "ACR_RESOURCE_IDS"})
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("localhost"), inner),
@@ -373,7 +424,9 @@ JSON = st.recursive(
 
 @given(
     st.dictionaries(
-        st.sampled_from([*NAMES, "REGISTRY_THREADS", "INVOCATION_SECONDS", "RUNS_CONTAINER"]),
+        st.sampled_from(
+            [*NAMES, "REGISTRY_THREADS", "INVOCATION_SECONDS", "RUNS_CONTAINER", "ACR_RESOURCE_IDS"]
+        ),
         st.text()
         | JSON.map(json.dumps)
         | st.sampled_from(["localhost:1", "http://[", "https://[::", "1e999"]),

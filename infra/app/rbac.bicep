@@ -28,6 +28,7 @@ param runsContainer string = ''
 param abac bool = false
 param deletes bool = false
 param pushes bool = false
+param inspects bool = false
 
 var roles = {
   AcrPull: '7f951dda-4ed3-4680-a7ca-43fe172d538d'
@@ -45,6 +46,8 @@ var roles = {
   'Storage Table Data Contributor': '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
   'Key Vault Secrets User': '4633458b-17de-408a-b874-0445c86b69e6'
   'Monitoring Metrics Publisher': '3913510d-42f4-4e42-8a64-420c390055eb'
+  // Not 'Container Registry Configuration Reader and Data Access Configuration Reader': it may list passwords.
+  Reader: 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
 }
 
 var legacyRoles = concat([pushes ? 'AcrPush' : 'AcrPull'], deletes ? ['AcrDelete'] : [])
@@ -82,7 +85,8 @@ var operatorContainers = [
 var onAccount = grant == 'app' ? appRoles : []
 var onVault = grant == 'app' ? ['Key Vault Secrets User'] : []
 var onComponent = grant == 'app' ? ['Monitoring Metrics Publisher'] : []
-var onRegistry = grant == 'registry' ? (abac ? abacRoles : legacyRoles) : []
+var registryRoleNames = concat(abac ? abacRoles : legacyRoles, inspects ? ['Reader'] : [])
+var onRegistry = grant == 'registry' ? registryRoleNames : []
 var onEventsQueue = grant == 'topic' ? ['Storage Queue Data Message Sender'] : []
 var onContainers = grant == 'topic' ? topicContainers : (grant == 'operator' ? operatorContainers : [])
 
@@ -120,7 +124,7 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
   name: componentName
 }
 
-resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = {
+resource registry 'Microsoft.ContainerRegistry/registries@2025-06-01-preview' existing = {
   name: registryName
 }
 

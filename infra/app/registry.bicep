@@ -15,14 +15,15 @@ var noRetention = {
     days: 7
   }
 }
+// Written down when off, too: what is left out stays as it is. Only preview versions of the API know it.
 var softDelete = {
   softDeletePolicy: {
-    status: 'enabled'
-    retentionDays: softDeleteDays
+    status: softDeleteDays > 0 ? 'enabled' : 'disabled'
+    retentionDays: softDeleteDays > 0 ? softDeleteDays : 7
   }
 }
 
-resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
+resource registry 'Microsoft.ContainerRegistry/registries@2025-06-01-preview' = {
   name: name
   location: location
   tags: tags
@@ -35,7 +36,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' = {
     publicNetworkAccess: publicNetworkAccess
     networkRuleBypassOptions: 'AzureServices'
     roleAssignmentMode: abac ? 'AbacRepositoryPermissions' : 'LegacyRegistryPermissions'
-    policies: union(sku == 'Premium' ? noRetention : {}, softDeleteDays > 0 ? softDelete : {})
+    policies: union(sku == 'Premium' ? noRetention : {}, softDelete)
   }
 }
 

@@ -14,7 +14,8 @@ param maximumInstanceCount int
 param httpConcurrency int
 param alwaysReady array
 
-param loginServers array
+@description('Login servers; inspectedId is the resource id of those whose own policies are looked at, else empty.')
+param registries array
 param dockerHubUsername string
 param dockerHubTokenUri string
 param cleanupMode string
@@ -53,9 +54,14 @@ var hostSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
 }
 
+var inspected = filter(registries, each => !empty(each.inspectedId))
+var inspectedIds = toObject(inspected, each => each.loginServer, each => each.inspectedId)
+
 // docs/settings.md describes these.
 var stewardSettings = {
-  ACR_LOGIN_SERVERS: join(loginServers, ',')
+  ACR_LOGIN_SERVERS: join(map(registries, each => each.loginServer), ',')
+  ACR_RESOURCE_IDS: string(inspectedIds)
+  ARM_ENDPOINT: environment().resourceManager
   AZURE_CLIENT_ID: identity.properties.clientId
   StewardStorage__blobServiceUri: account.properties.primaryEndpoints.blob
   StewardStorage__queueServiceUri: account.properties.primaryEndpoints.queue

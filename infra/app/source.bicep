@@ -4,6 +4,7 @@ param abac bool
 param deletes bool
 param pushes bool
 param hears bool
+param inspects bool
 param identityPrincipalId string
 param newTopicName string
 
@@ -16,7 +17,7 @@ param storageAccountName string
 param eventsQueue string
 param deadLetterContainer string
 
-resource registry 'Microsoft.ContainerRegistry/registries@2025-11-01' existing = {
+resource registry 'Microsoft.ContainerRegistry/registries@2025-06-01-preview' existing = {
   name: registryName
 }
 
@@ -29,6 +30,7 @@ module registryRoles './rbac.bicep' = {
     abac: abac
     deletes: deletes
     pushes: pushes
+    inspects: inspects
   }
 }
 
@@ -56,6 +58,7 @@ module topicRoles './rbac.bicep' = if (hears) {
 }
 
 output registryId string = registry.id
+output inspectedId string = inspects ? registry.id : ''
 output loginServer string = registry.properties.loginServer
 output topicId string = hears ? topic!.outputs.id : ''
 output topicName string = hears ? topic!.outputs.name : ''

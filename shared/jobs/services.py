@@ -6,6 +6,7 @@ from typing import Protocol
 from shared.notices import Notices
 from shared.oci.names import LoginServer
 from shared.registry.acr import AcrClient
+from shared.registry.acr_resource import NativePolicies
 from shared.registry.client import RegistryClient
 from shared.registry.dockerhub import DockerHubClient
 from shared.settings import Settings
@@ -26,11 +27,26 @@ class Registries(Protocol):
         :raises InvalidInput: when no setting names that registry.
         """
 
+    def source(self, login_server: LoginServer) -> AcrClient:
+        """Return the client that tags are copied from such a registry by: it waits briefly, as targets' do.
+
+        What it would have to wait longer for goes back to the queue. Snapshots, which have to be taken at
+        one go, use :meth:`acr`.
+
+        :raises InvalidInput: when no setting names that registry.
+        """
+
     def target(self, login_server: LoginServer) -> RegistryClient:
         """Return the client of a registry that a route replicates to."""
 
     def docker_hub(self) -> DockerHubClient | None:
         """Return the client of Docker Hub's own API, ``None`` without credentials for it."""
+
+    def native_policies(self, login_server: LoginServer) -> NativePolicies | None:
+        """Return what the registry does by itself, ``None`` when no setting says which resource it is.
+
+        :raises RegistryError: when the resource cannot be read.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,7 @@ def _phrase(status: int) -> str:
 
 
 def _read_error(body: bytes) -> tuple[tuple[str, ...], str]:
-    """Return codes and message of an error body: the specification's, Docker Hub's three, or plain text.
+    """Return codes and message of an error body: the specification's, Docker Hub's three, Azure's, or text.
 
     Bodies may be empty, HTML of a proxy or XML of a storage service; none of them is trusted to be short.
     """
@@ -101,6 +101,8 @@ def _read_error(body: bytes) -> tuple[tuple[str, ...], str]:
         return (), _readable(body.decode("utf-8", "replace"))
     if not isinstance(document, dict):
         return (), _readable(str(document))
+    if isinstance(document.get("error"), dict):  # Azure Resource Manager, "OData error response"
+        document = document["error"]
     entries = document.get("errors")
     if isinstance(entries, list):
         found = [entry for entry in entries if isinstance(entry, dict)]

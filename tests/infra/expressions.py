@@ -86,27 +86,29 @@ class Expressions(ABC):
                 made[key] = self.value(value, names)
         return made
 
-    def _lambda(self, node: Node, names: Names) -> Callable[[Any], Any]:
+    def _lambda(self, node: Node, names: Names, accesses: tuple[Node, ...] = ()) -> Callable[[Any], Any]:
         parameter, body = node.named_children
-        return lambda item: self.value(body, names | {bicep.text(parameter): item})
+        return lambda item: self._chain(body, names | {bicep.text(parameter): item}, accesses)
 
     def _chain(self, node: Node, names: Names, accesses: tuple[Node, ...] = ()) -> Any:
         """Evaluate the node and the member accesses that follow it.
 
-        The grammar binds ``a ?? b.c`` as ``(a ?? b).c``; Bicep binds the access to the last operand.
+        The grammar binds ``a ?? b.c`` as ``(a ?? b).c``, and ``x => x.c`` alike; Bicep binds the access to
+        the last operand.
         """
         operands = node.named_children
         match node.type:
             case "member_expression" | "subscript_expression":
                 return self._chain(operands[0], names, (node, *accesses))
             case "ternary_expression":
-                if self.value(operands[0], names):
-                    return self.value(operands[1], names)
-                return self._chain(operands[2], names, accesses)
+                yes = self.value(operands[0], names)
+                return self.value(operands[1], names) if yes else self._chain(operands[2], names, accesses)
             case "binary_expression":
                 return self._binary(node, names, lambda: self._chain(operands[1], names, accesses))
             case "unary_expression":
                 return not self._chain(operands[0], names, accesses)
+            case "lambda_expression":
+                return self._lambda(node, names, accesses)
         holder = self.value(node, names)
         for access in accesses:
             holder = self._access(access, holder, names)

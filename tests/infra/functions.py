@@ -6,7 +6,10 @@ from hashlib import sha256
 from ipaddress import ip_network
 from typing import Any
 
-_SUFFIXES = {"storage": "core.windows.net", "acrLoginServer": ".azurecr.io"}
+_ENVIRONMENT = {
+    "resourceManager": "https://management.azure.com/",
+    "suffixes": {"storage": "core.windows.net", "acrLoginServer": ".azurecr.io"},
+}
 
 
 def _text_of(*parts: object) -> str:
@@ -35,7 +38,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "cidrSubnet": _subnet,
     "concat": lambda *parts: [item for part in parts for item in part],
     "empty": lambda value: not value,
-    "environment": lambda: {"suffixes": _SUFFIXES},
+    "environment": lambda: _ENVIRONMENT,
     "filter": lambda items, keep: [item for item in items if keep(item)],
     "guid": _guid,
     "join": lambda items, between: between.join(items),
@@ -45,6 +48,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "split": lambda value, between: value.split(between),
     "string": lambda value: value if isinstance(value, str) else json.dumps(value),
     "subscriptionResourceId": lambda kind, name: f"/subscriptions/sub/providers/{kind}/{name}",
+    "toObject": lambda items, key, value: {str(key(item)): value(item) for item in items},
     "toLower": lambda value: value.lower(),
     "union": _union,
     "uniqueString": lambda *parts: _text_of(*parts)[:13],

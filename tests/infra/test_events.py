@@ -113,7 +113,10 @@ def test_a_new_registry_has_the_mode_and_no_retention_of_its_own(
     (registry,) = deployment.all("Microsoft.ContainerRegistry/registries")
     content = registry.body["properties"]
     assert content["roleAssignmentMode"] == mode
-    assert content["policies"] == {"retentionPolicy": {"status": "disabled", "days": 7}}
+    assert content["policies"] == {
+        "retentionPolicy": {"status": "disabled", "days": 7},
+        "softDeletePolicy": {"status": "disabled", "retentionDays": 7},
+    }
     assert not content["adminUserEnabled"]
     assert not content["anonymousPullEnabled"]
 

@@ -67,6 +67,7 @@ def test_parameters_missing_of_another_type_not_allowed_or_unknown_are_errors(
         ("thing.?name ?? other.name", "thing"),
         ("'${thing.name}-it\\'s'", "thing-it's"),
         ("last(split('a/b', '/'))", "b"),
+        ("string(toObject([thing], each => each.name, each => each))", '{"thing": {"name": "thing"}}'),
     ],
 )
 def test_expressions_mean_what_they_mean_in_bicep(written: Any, expression: str, value: str) -> None:

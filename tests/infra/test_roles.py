@@ -27,6 +27,7 @@ BUILT_IN = {
     "Storage Table Data Contributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
     "Key Vault Secrets User": "4633458b-17de-408a-b874-0445c86b69e6",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
 }
 NAMES = {guid: name for name, guid in BUILT_IN.items()}
 
@@ -75,10 +76,12 @@ def test_all_role_assignments_stand_in_one_file() -> None:
 def test_the_app_gets_on_a_registry_what_its_mode_and_task_need(
     deployed: Deploy, registry: dict[str, bool], expected: set[str]
 ) -> None:
-    deployment = deployed(registries=[{"name": "myreg", "resourceGroup": "rg-images"} | registry])
     if registry.get("abac"):
         expected = expected | {"Container Registry Repository Catalog Lister"}
-    assert on(deployment, "myreg") == expected
+    for inspects in (True, False):
+        told = {"name": "myreg", "resourceGroup": "rg-images", "inspects": inspects}
+        deployment = deployed(registries=[told | registry])
+        assert on(deployment, "myreg") == (expected | {"Reader"} if inspects else expected)
 
 
 def test_the_app_and_the_topic_get_nothing_else(deployed: Deploy) -> None:
@@ -96,6 +99,7 @@ def test_the_app_and_the_topic_get_nothing_else(deployed: Deploy) -> None:
         (app, "Monitoring Metrics Publisher", component.name),
         (app, "AcrPull", "myreg"),
         (app, "AcrDelete", "myreg"),
+        (app, "Reader", "myreg"),
         (topic, "Storage Queue Data Message Sender", "registry-events"),
         (topic, "Storage Blob Data Contributor", "dead-letter"),
     }
@@ -119,7 +123,7 @@ def test_no_assignment_is_wider_than_one_resource(deployed: Deploy) -> None:
 def test_no_two_assignments_share_a_name(deployed: Deploy) -> None:
     two = [{"name": name, "resourceGroup": "rg-images"} for name in ("one", "two")]
     ids = [found.id for found in deployed(principalId="me", registries=two).all(ROLE_ASSIGNMENT)]
-    assert len(ids) == len(set(ids)) == 5 + 2 * (2 + 2) + 3
+    assert len(ids) == len(set(ids)) == 5 + 2 * (3 + 2) + 3
 
 
 def test_roles_on_a_registry_are_assigned_in_its_own_group_and_subscription(deployed: Deploy) -> None:

@@ -24,6 +24,8 @@ FOR_EMULATORS = {
 }
 LEFT_TO_ADDITIONAL_SETTINGS = {"NOTICES_TOPIC_ENDPOINT", "POLICY_FILE", "REGISTRY_CREDENTIALS"}
 ONLY_IN_AZURE = {
+    "ACR_RESOURCE_IDS",
+    "ARM_ENDPOINT",
     "AZURE_CLIENT_ID",
     "NOTICES_TOPIC_ENDPOINT",
     "POLICY_BLOB",
@@ -146,6 +148,17 @@ def test_the_app_serves_every_registry_by_the_login_server_of_its_resource(deplo
     two = [{"name": name, "resourceGroup": "rg"} for name in ("one", "two")]
     settings = app_settings(deployed(registries=two))
     assert settings["ACR_LOGIN_SERVERS"] == "<one>.loginServer,<two>.loginServer"
+
+
+def test_the_app_knows_the_resource_of_every_registry_that_it_may_inspect(deployed: Deploy) -> None:
+    one = {"name": "one", "resourceGroup": "rg"}
+    two = {"name": "two", "resourceGroup": "rg", "inspects": False}
+    assert json.loads(app_settings(deployed(registries=[one, two]))["ACR_RESOURCE_IDS"]) == {
+        "<one>.loginServer": (
+            "/subscriptions/sub/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/one"
+        )
+    }
+    assert app_settings(deployed(registries=[two]))["ACR_RESOURCE_IDS"] == "{}"
 
 
 def test_everything_is_where_it_was_asked_for(deployed: Deploy) -> None:
