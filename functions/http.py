@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final
 
 import azure.functions as func
@@ -15,6 +16,7 @@ from shared.errors import (
     InvalidPolicy,
     InvalidSettings,
     Problem,
+    RateLimited,
     StewardError,
 )
 
@@ -34,13 +36,29 @@ HEADERS: Final = {
 
 
 class Refused(Exception):
-    """The request is answered with a problem; ``problems`` are the places that are wrong."""
+    """The request is answered with a problem; ``problems`` are the places that are wrong.
 
-    def __init__(self, status: HTTPStatus, detail: str, problems: Sequence[Problem] = ()) -> None:
+    ``retry_after`` is in how many seconds to ask again, where that is known.
+    """
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        problems: Sequence[Problem] = (),
+        *,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.problems = tuple(problems)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return what the answer says beside its body (RFC 9110, section 10.2.3)."""
+        return {} if self.retry_after is None else {"Retry-After": str(max(1, ceil(self.retry_after)))}
 
 
 def limit(req: func.HttpRequest) -> int:
@@ -126,7 +144,9 @@ def as_refusal(error: Refused | StewardError) -> Refused:
             return Refused(HTTPStatus.SERVICE_UNAVAILABLE, str(error), error.problems)
     logger.error("cannot answer", exc_info=error)
     status = HTTPStatus.SERVICE_UNAVAILABLE if error.temporary else HTTPStatus.BAD_GATEWAY
-    return Refused(status, str(error))
+    return Refused(
+        status, str(error), retry_after=error.retry_after if isinstance(error, RateLimited) else None
+    )
 
 
 def json_response(
@@ -157,4 +177,4 @@ def problem(refused: Refused) -> func.HttpResponse:
         body["problems"] = [
             {"path": each.path, "line": each.line, "message": each.message} for each in refused.problems
         ]
-    return json_response(body, refused.status, media_type="application/problem+json")
+    return json_response(body, refused.status, media_type="application/problem+json", headers=refused.headers)

@@ -4,110 +4,27 @@ from typing import Any, Final
 
 from functions.actions import KINDS, POISON_NAME
 from functions.http import DEFAULT_LIMIT, LARGEST_LIMIT
+from functions.schemas import FREE, SCHEMAS, TEXT, Schema, object_of
 
-type Schema = dict[str, Any]
-
-_TEXT: Final[Schema] = {"type": "string"}
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-_COUNTS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "integer"}}
-_FREE: Final[Schema] = {"type": "object"}
 _JSON: Final = "application/json"
 _PROBLEM_TYPE: Final = "application/problem+json"
 
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _object(optional: Schema | None = None, **required: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_PLACE: Final = _object(registry=_TEXT, repository=_TEXT)
-_REFUSED: Final = _or_null(_object(message=_TEXT))
-_PLAN: Final = _object(
-    {"counts": _COUNTS},
-    registry=_TEXT,
-    repository=_TEXT,
-    at={"type": "string", "format": "date-time"},
-    policy_digest=_TEXT,
-    untag=_list(_object({"subject": _TEXT}, tag=_TEXT, digest=_TEXT, rule=_TEXT, reason=_TEXT)),
-    delete=_list(
-        _object({"held_by": _list(_TEXT)}, digest=_TEXT, size=_COUNT, rule=_TEXT, reason=_TEXT),
-    ),
-    keep=_list(
-        _object(
-            {"tag": _TEXT, "digest": _TEXT},
-            rule=_or_null(_TEXT),
-            reason=_TEXT,
-        )
-    ),
-    warnings=_list(_TEXT),
-    refused=_REFUSED,
-    closed={"type": "boolean"},
-    rules_matched=_list(_TEXT),
-)
-_RUN: Final = _object(
-    run=_TEXT,
-    kind=_TEXT,
-    started={"type": "string", "format": "date-time"},
-    mode={"enum": ["plan", "apply"]},
-    policy_digest=_TEXT,
-    repositories=_list(_PLACE),
-    problems=_list(_TEXT),
-    opened={"type": "boolean"},
-)
-
-SCHEMAS: Final[dict[str, Schema]] = {
-    "Problem": _object(
-        {"problems": _list(_object(path=_TEXT, line=_or_null(_COUNT), message=_TEXT))},
-        type=_TEXT,
-        title=_TEXT,
-        status={"type": "integer", "minimum": 400, "maximum": 599},
-        detail=_TEXT,
-    ),
-    "Health": _object(status={"const": "ok"}),
-    "Readiness": _object(
-        status={"enum": ["ready", "not ready"]},
-        checks={"type": "object", "additionalProperties": _or_null(_TEXT)},
-    ),
-    "Runs": _object(runs=_list(_TEXT)),
-    "RunSummary": _object(
-        {"state": _TEXT, "missing": _list(_PLACE), "planned": _COUNTS, "drift": _COUNTS, "refused": _REFUSED},
-        run=_TEXT,
-        kind=_TEXT,
-        done=_COUNTS,
-    ),
-    "OpenedRun": _RUN,
-    "Replications": _object(
-        replications=_list(_object(route=_TEXT, source=_TEXT, target=_TEXT, result=_TEXT, detail=_TEXT))
-    ),
-    "Repositories": _object(
-        repositories=_list(
-            _object(
-                registry=_TEXT,
-                repository=_TEXT,
-                state={"enum": ["waiting", "planned", "finished"]},
-                counts=_COUNTS,
-            )
-        )
-    ),
-    "Report": _object({"plan": _or_null(_PLAN), "outcomes": _list(_FREE)}, finished=_or_null(_TEXT)),
-    "Plan": _PLAN,
-    "Policy": _object(version=_COUNT, digest=_TEXT, retention=_FREE, replication=_FREE),
-    "Poison": _object(count=_COUNT, poison=_list(_TEXT)),
-    "Replayed": _object(name=_TEXT, origin=_TEXT, queue=_TEXT),
-}
-
-_RUN_NAME: Final = {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,99}$"}
+_LABEL: Final = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+_COMPONENT: Final = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
 _PATH: Final[dict[str, Schema]] = {
-    "run": _RUN_NAME,
-    "registry": {"type": "string", "pattern": "^[a-z0-9]{5,50}\\.azurecr\\.io$"},
-    "repository": {"type": "string", "pattern": "^[a-z0-9]{1,20}(/[a-z0-9]{1,20}){0,3}$"},
+    "run": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,99}$"},
+    "registry": {
+        "type": "string",
+        "pattern": f"^{_LABEL}(\\.{_LABEL})*(:[1-9][0-9]{{0,4}})?$",
+        "maxLength": 255,
+        "description": "A login server of ACR_LOGIN_SERVERS, or docker.io.",
+    },
+    "repository": {
+        "type": "string",
+        "pattern": f"^{_COMPONENT}(/{_COMPONENT})*$",
+        "maxLength": 255,
+        "description": "Its slashes may be written as they are.",
+    },
 }
 _LIMIT: Final[Schema] = {
     "name": "limit",
@@ -161,11 +78,11 @@ def _content(media_type: str, schema: str) -> Schema:
 
 
 def _member(name: str, schema: Schema) -> Schema:
-    return {_JSON: {"schema": {**_object(**{name: schema}), "additionalProperties": False}}}
+    return {_JSON: {"schema": {**object_of(**{name: schema}), "additionalProperties": False}}}
 
 
 def _page(name: str, summary: str, path: tuple[str, ...] = ()) -> Schema:
-    html = {"text/html": {"schema": _TEXT}}
+    html = {"text/html": {"schema": TEXT}}
     operation = _operation(name, summary, "Problem", path=path)
     codes = {"200": "The page.", "502": _REASONS[502], "503": _REASONS[503]}
     if path:
@@ -201,7 +118,7 @@ DOCUMENT: Final[dict[str, Any]] = {
                 "operationId": "openapi",
                 "summary": "This document.",
                 "responses": {
-                    "200": {"description": "Done.", "content": {_JSON: {"schema": _FREE}}},
+                    "200": {"description": "Done.", "content": {_JSON: {"schema": FREE}}},
                     "401": {"description": "The function key is missing or wrong."},
                 },
             }
@@ -263,7 +180,7 @@ DOCUMENT: Final[dict[str, Any]] = {
                 "Plan",
                 *(404, 413, 415, 422, 502, 503),
                 path=("registry", "repository"),
-                body={"application/yaml": {"schema": _POLICY}, _JSON: {"schema": _FREE}},
+                body={"application/yaml": {"schema": _POLICY}, _JSON: {"schema": FREE}},
             ),
         },
         "/policy": {"get": _operation("show_policy", "The policy in force.", "Policy", 502, 503)},

@@ -93,6 +93,7 @@ def _page(req: func.HttpRequest, find: Callable[[], _Shown | None]) -> func.Http
 
     code = req.params.get("code")
     status = HTTPStatus.OK
+    headers: dict[str, str] = {}
     try:
         shown = find()
         if shown is None:
@@ -100,16 +101,16 @@ def _page(req: func.HttpRequest, find: Callable[[], _Shown | None]) -> func.Http
         page = render(shown.template, code=code, **shown.values)
     except (Refused, StewardError) as error:
         refused = as_refusal(error)
-        status = refused.status
+        status, headers = refused.status, refused.headers
         page = render("problem.html", code=code, title=status.phrase, detail=refused.detail)
-    return _html(page, status)
+    return _html(page, status, headers)
 
 
-def _html(page: "Page", status: HTTPStatus) -> func.HttpResponse:
+def _html(page: "Page", status: HTTPStatus, headers: dict[str, str]) -> func.HttpResponse:
     return func.HttpResponse(
         page.html,
         status_code=status,
         mimetype="text/html",
         charset="utf-8",
-        headers={**HEADERS, "Content-Security-Policy": page.policy},
+        headers={**HEADERS, "Content-Security-Policy": page.policy, **headers},
     )

@@ -1,6 +1,6 @@
 """What is cleaned: Azure registries, and repositories of Docker Hub that tags are replicated to."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from shared.registry.repository import RepositoryClient
 from shared.replication.replicas import Replica
 from shared.retention.explicit import rules_for
 from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
+from shared.storage.ledger import Ledger
 
 
 class CleanedRegistry(Protocol):
@@ -69,7 +70,7 @@ def cleaned_registry(services: Services, registry: LoginServer) -> CleanedRegist
     if hub is None:
         problem = Problem(path="DOCKERHUB_TOKEN", message="missing, and a rule cleans docker.io")
         raise InvalidSettings("app settings", [problem])
-    return HubReplica(hub, services.registries.target(DOCKER_HUB), source_times=_SourceTimes(services))
+    return HubReplica(hub, services.registries.target(DOCKER_HUB), source_times=LedgerTimes(services.ledger))
 
 
 def known_edges(services: Services, registry: LoginServer, repository: RepositoryName) -> dict[Digest, Edges]:
@@ -94,30 +95,32 @@ def replicas_to_clean(services: Services, policy: Policy) -> Iterator[tuple[Logi
     hub = services.registries.docker_hub()
     if hub is None or not (retention.tag_rules or retention.untagged_rules):
         return
-    for namespace in _namespaces(policy):
+    for namespace in replicated_namespaces(policy):
         for found in hub.list_repositories(namespace):
             if retention.covers(DOCKER_HUB, found.name):
                 yield DOCKER_HUB, found.name
 
 
-def _namespaces(policy: Policy) -> Iterable[str]:
+def replicated_namespaces(policy: Policy) -> Sequence[str]:
+    """Return the namespaces of Docker Hub that routes replicate to: no others are ever cleaned."""
     templates = (template for route in policy.replication.routes for template in route.targets)
     found = {each.path.partition("/")[0] for each in templates if each.registry == DOCKER_HUB}
     return sorted(namespace for namespace in found if "{" not in namespace)
 
 
-class _SourceTimes:
-    """Reads the ledger of a repository once, and tells its tags' times at their sources."""
+class LedgerTimes:
+    """Tells the times of replicated tags at their sources; reads the ledger of a repository once."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._read: dict[RepositoryName, dict[TagName, Replica]] = {}
 
     def __call__(
         self, repository: RepositoryName, tag: TagName, digest: Digest
     ) -> tuple[datetime, datetime] | None:
+        """Return when the tag was created and last pushed at its source, if it holds what came from there."""
         if repository not in self._read:
-            self._read[repository] = self._services.ledger.replicas(DOCKER_HUB, repository)
+            self._read[repository] = self._ledger.replicas(DOCKER_HUB, repository)
         replica = self._read[repository].get(tag)
         if replica is None or replica.digest != digest or replica.pushed is None:
             return None

@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from shared.errors import NotFound
+from shared.jobs.cleaned import cleaned_registry, known_edges, replicated_namespaces
 from shared.jobs.services import Services
-from shared.oci.names import LoginServer, RepositoryName
+from shared.oci.names import DOCKER_HUB, LoginServer, RepositoryName
 from shared.policy import Policy
 from shared.replication.templates import TargetTemplate
+from shared.retention.explicit import rules_for
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
 
 
@@ -21,20 +23,28 @@ def preview_plan(
     *,
     now: datetime,
 ) -> RepositoryPlan | None:
-    """Return what the policy would remove; ``None`` when there is no such repository.
+    """Return what the policy would remove; ``None`` when no night would ever look at such a repository.
 
-    It is the plan of a night: the same snapshot, planner and limits.
+    It is the plan of a night: the same snapshot, rules, planner and limits.
 
+    :raises InvalidSettings: when nothing says how to reach the registry.
     :raises RegistryError: when the registry cannot be read.
     """
-    if registry not in services.settings.login_servers:
+    if not _is_ours(services, policy, registry, repository):
         return None
-    known = services.edges.load(registry, repository)
+    known = known_edges(services, registry, repository)
     try:
-        snapshot = services.registries.acr(registry).snapshot(repository, edges_known=known)
+        snapshot = cleaned_registry(services, registry).snapshot(repository, edges_known=known)
     except NotFound:
         return None
-    return check_limits(plan_repository(snapshot, policy.retention, now=now), policy.retention.limits)
+    retention = rules_for(policy.retention, registry)
+    return check_limits(plan_repository(snapshot, retention, now=now), retention.limits)
+
+
+def _is_ours(services: Services, policy: Policy, registry: LoginServer, repository: RepositoryName) -> bool:
+    if registry == DOCKER_HUB:
+        return repository.partition("/")[0] in replicated_namespaces(policy)
+    return registry in services.settings.login_servers
 
 
 def policy_to_json(policy: Policy) -> dict[str, Any]:
