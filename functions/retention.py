@@ -27,5 +27,6 @@ def clean_repository(message: func.QueueMessage) -> None:
     """Plan one repository, carry out its plan, or compare it with its targets."""
     from shared.jobs.repositories import work_on_repository
 
-    step = work_on_repository(services(), message.get_body(), clock=now)
+    delivery = message.dequeue_count or 1
+    step = work_on_repository(services(), message.get_body(), clock=now, delivery=delivery)
     log(logger, "worked on repository", step.log_fields())

@@ -117,7 +117,7 @@ class PlanApplication:
         except NotFound:
             self._instead = _Found("already_gone", "the repository does not exist any more")
         except RateLimited as error:
-            self._pause = _pause_of(error)
+            self._pause = pause_of(error)
 
     def _each[Planned: (Untag, DeleteManifest)](
         self, pool: ThreadPoolExecutor, actions: Iterable[Planned], act: Callable[[Planned], Outcome | None]
@@ -249,7 +249,7 @@ class PlanApplication:
             try:
                 found = act()
             except RateLimited as error:
-                self._pause = _pause_of(error)
+                self._pause = pause_of(error)
                 return None
             except OperationDisallowed as error:
                 found = _Found("locked", str(error))
@@ -270,7 +270,8 @@ def _wait_after(error: RateLimited | RegistryUnavailable, pause: float | None) -
     return max(pause or 0.0, stated or 0.0)
 
 
-def _pause_of(error: RateLimited) -> Pause:
+def pause_of(error: RateLimited) -> Pause:
+    """Return the pause that the registry asks for."""
     return Pause(reason=str(error), delay=error.retry_after or _LONG_ENOUGH)
 
 

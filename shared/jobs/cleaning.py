@@ -1,20 +1,22 @@
 """One repository of a run: planned by one message, and by a later one cleaned as planned."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.errors import InvalidMessage, NotFound, StewardError
-from shared.jobs.applying import Pause, PlanApplication
+from shared.errors import InvalidMessage, NotFound, RateLimited, StewardError
+from shared.jobs.applying import Pause, PlanApplication, pause_of
 from shared.jobs.cleaned import cleaned_registry, known_edges
+from shared.jobs.reading_ahead import read_ahead
 from shared.jobs.runs import Run, advance, read_run
 from shared.jobs.services import Services
 from shared.logs import log
 from shared.messages import ApplyPlan, PlanRepository, parse_message
 from shared.metrics import count_repository
-from shared.oci.names import Digest, TagName
+from shared.oci.graph import Edges
+from shared.oci.names import DOCKER_HUB, Digest, TagName
 from shared.render import plan_from_json, plan_to_json, report_to_json
 from shared.retention.explicit import rules_for
 from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
@@ -50,11 +52,14 @@ class Step:
         }
 
 
-def clean(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> Step:
-    """Carry out one message.
+def clean(services: Services, body: bytes, *, clock: Callable[[], datetime], delivery: int = 1) -> Step:
+    """Carry out one message, delivered for the ``delivery``-th time.
 
     Errors that another try may cure are raised, so that the queue delivers again; all others are
     recorded as the repository's report, and the run goes on without it.
+
+    A message that comes again takes half as long as before: whatever ended the worker the last time may do
+    so again, and then the queue gives up a message although each of its deliveries got further.
 
     :raises InvalidMessage: when the body is no message of ours, or of a run that was never opened.
     :raises StewardError: of a temporary kind.
@@ -69,11 +74,12 @@ def clean(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> 
     if services.runs.read_report(part) is not None:
         advance(services, run, now=clock())
         return Step(part=part, step="finished before")
+    length = timedelta(seconds=services.settings.invocation_seconds) / 2 ** (delivery - 1)
     try:
         if isinstance(message, PlanRepository):
-            step = _plan(services, run, part, clock)
+            step = _plan(services, run, part, clock, length)
         else:
-            step = _apply(services, run, part, message, clock)
+            step = _apply(services, run, part, message, clock, length=length)
     except StewardError as error:
         if error.temporary:
             raise
@@ -96,17 +102,19 @@ def record_failed_repository(
     advance(services, run, now=now)
 
 
-def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime]) -> Step:
+def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime], length: timedelta) -> Step:
     """Save the repository's plan; one that an earlier delivery saved is taken as it is."""
     started = clock()
     document = services.runs.read_plan(part)
     if document is not None:
         plan = plan_from_json(document)
     else:
-        found = _make_plan(services, run, part, started)
+        found = _make_plan(services, run, part, clock, length)
         if found is None:
             _fail(services, part, "the repository does not exist any more", started)
             return Step(part=part, step="gone")
+        if isinstance(found, Pause):
+            return _plan_later(services, run, part, found, now=clock())
         plan = found
         services.runs.save_plan(part, plan_to_json(plan), plan.counts)
     if run.mode == "plan" or plan.refused is not None or plan.is_empty:
@@ -117,29 +125,70 @@ def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime
     return step
 
 
-def _make_plan(services: Services, run: Run, part: Part, started: datetime) -> RepositoryPlan | None:
+def _make_plan(
+    services: Services, run: Run, part: Part, clock: Callable[[], datetime], length: timedelta
+) -> RepositoryPlan | Pause | None:
     """Return what is to happen to the repository as it is now, ``None`` when it does not exist."""
+    started = clock()
     policy = services.policy.current()
     rules = rules_for(policy.retention, part.registry)
     retention = rules.on_push() if run.kind == "push" else rules
     try:
-        snapshot = _look(services, part)
+        snapshot = _look(services, part, clock, started + length)
     except NotFound:
         return None
+    except RateLimited as error:
+        return pause_of(error)
+    if isinstance(snapshot, Pause):
+        return snapshot
     return check_limits(plan_repository(snapshot, retention, now=started), retention.limits)
 
 
-def _look(services: Services, part: Part) -> RepositorySnapshot:
-    """Take a snapshot, reading only the bodies that no earlier run has read."""
+def _look(
+    services: Services, part: Part, clock: Callable[[], datetime], deadline: datetime
+) -> RepositorySnapshot | Pause:
+    """Take a snapshot, reading only the bodies that no earlier run, or invocation, has read."""
     known = known_edges(services, part.registry, part.repository)
-    snapshot = cleaned_registry(services, part.registry).snapshot(part.repository, edges_known=known)
+    registry = cleaned_registry(services, part.registry)
+
+    def save(edges: Mapping[Digest, Edges]) -> None:
+        services.edges.save(part.registry, part.repository, edges)
+
+    if part.registry != DOCKER_HUB:  # replicas are smaller, and their sources' bodies are known
+        pause = read_ahead(
+            registry,
+            part.repository,
+            known,
+            save=save,
+            clock=clock,
+            deadline=deadline,
+            threads=services.settings.registry_threads,
+        )
+        if pause is not None:
+            return pause
+    snapshot = registry.snapshot(part.repository, edges_known=known)
     if snapshot.edges.keys() != known.keys():
-        services.edges.save(part.registry, part.repository, snapshot.edges)
+        save(snapshot.edges)
     return snapshot
 
 
+def _plan_later(services: Services, run: Run, part: Part, pause: Pause, *, now: datetime) -> Step:
+    if now - run.started > _FRESH:
+        _fail(services, part, f"not read within {_FRESH.days} day: {pause.reason}", now)
+        return Step(part=part, step="failed", detail=pause.reason)
+    message = PlanRepository(run=part.run, registry=part.registry, repository=part.repository)
+    services.cleanup_queue.send(message, delay=pause.delay)
+    return Step(part=part, step="paused", detail=pause.reason)
+
+
 def _apply(
-    services: Services, run: Run, part: Part, message: ApplyPlan, clock: Callable[[], datetime]
+    services: Services,
+    run: Run,
+    part: Part,
+    message: ApplyPlan,
+    clock: Callable[[], datetime],
+    *,
+    length: timedelta,
 ) -> Step:
     document = services.runs.read_plan(part)
     if document is None:
@@ -162,7 +211,7 @@ def _apply(
         record=lambda batch: recorded.append(outcome.to_json() for outcome in batch),
         earlier=earlier,
         clock=clock,
-        deadline=now + timedelta(seconds=services.settings.invocation_seconds),
+        deadline=now + length,
         threads=services.settings.registry_threads,
     ).run()
     if pause is not None:

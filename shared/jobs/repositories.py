@@ -9,8 +9,10 @@ from shared.jobs.services import Services
 from shared.messages import ReconcileRepository, parse_message
 
 
-def work_on_repository(services: Services, body: bytes, *, clock: Callable[[], datetime]) -> Step:
-    """Carry out one message of the cleanup queue.
+def work_on_repository(
+    services: Services, body: bytes, *, clock: Callable[[], datetime], delivery: int = 1
+) -> Step:
+    """Carry out one message of the cleanup queue, delivered for the ``delivery``-th time.
 
     :raises InvalidMessage: when the body is no message of ours; it ends in the poison queue.
     :raises StewardError: of a temporary kind.
@@ -18,4 +20,4 @@ def work_on_repository(services: Services, body: bytes, *, clock: Callable[[], d
     message = parse_message(body)
     if isinstance(message, ReconcileRepository):
         return compare_repository(services, message, clock=clock)
-    return clean(services, body, clock=clock)
+    return clean(services, body, clock=clock, delivery=delivery)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from emulators.registry.images import build_image
-from shared.errors import InvalidMessage, RateLimited, StorageUnavailable
+from shared.errors import InvalidMessage, RegistryUnavailable, StorageUnavailable
 from shared.jobs.cleaning import Step, clean
 from shared.jobs.nightly import start_night
 from shared.jobs.runs import Run
@@ -272,12 +272,15 @@ def test_a_registry_that_refuses_fails_its_repository_and_is_acknowledged(world:
     assert "403" in str(report(world, run)["failed"])
 
 
-def test_a_passing_failure_is_raised_for_the_queue_to_deliver_again(world: World) -> None:
+def test_a_passing_failure_is_raised_for_the_queue_to_deliver_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.registry.retry.random.uniform", lambda *_: 0.0)
     world.write_policy(OLD)
     world.push(build_image(), tag="pr-1")
     run = opened(world)
-    world.acr.faults.inject(path=f"/acr/v1/{world.repository}.*", status=429, headers={"Retry-After": "300"})
-    with pytest.raises(RateLimited):
+    world.acr.faults.inject(path=f"/acr/v1/{world.repository}.*", status=503, times=None)
+    with pytest.raises(RegistryUnavailable):
         clean(world.services, plan_message(world, run), clock=world.clock)
     assert world.services.runs.read_report(world.part(run.name)) is None
     assert world.services.runs.read_plan(world.part(run.name)) is None
