@@ -12,6 +12,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from cli.exits import FAILED, Failure
 from shared.environment import is_loopback_url
+from shared.registry.acr_resource import API_VERSION
 
 ENDPOINT: Final = "https://management.azure.com"
 _TIMEOUT: Final = (10, 60)
@@ -39,7 +40,7 @@ def list_registries() -> Iterator[AzureRegistry]:
         session.headers["Authorization"] = f"Bearer {_token()}"
         for subscription in _listed(session, "/subscriptions?api-version=2022-12-01"):
             place = f"/subscriptions/{subscription['subscriptionId']}/providers"
-            url = f"{place}/Microsoft.ContainerRegistry/registries?api-version=2025-04-01"
+            url = f"{place}/Microsoft.ContainerRegistry/registries?api-version={API_VERSION}"
             for item in _listed(session, url):
                 yield _registry(item)
 

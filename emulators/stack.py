@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from emulators.acr import AcrEmulator
+from emulators.arm import ArmEmulator
 from emulators.azurite import Azurite
 from emulators.certificates import CertificateAuthority
 from emulators.dockerhub import DockerHubEmulator
@@ -75,6 +76,10 @@ class Stack:
         for acr in self.acrs.values():
             acr.grant(self.identity.client_id, *(_ABAC_ROLES if options.get("abac") else _ROLES))
         self.dockerhub = DockerHubEmulator(ca=self.ca, **dict(dockerhub_options or {}))
+        self.arm = ArmEmulator(ca=self.ca, identity=self.identity)
+        for acr in self.acrs.values():
+            self.arm.add(acr.resource_id, acr.login_server)
+            self.arm.grant(self.identity.client_id, "Reader", acr.resource_id)
         self.azurite = Azurite()
         self.eventgrid = EventGridEmulator(schema=event_schema, **dict(event_options or {}))
         self.host: RunningHost | None = None
@@ -139,6 +144,7 @@ class Stack:
                 "token": self.dockerhub.token,
             },
             "identity": self.identity.env(),
+            "azure_resource_manager": self.arm.endpoint,
             "storage": {"connection_string": self.azurite.connection_string},
             "event_grid": {"schema": self.eventgrid.schema, "delivery": self._event_delivery},
             "settings_file": str(self.settings_file),
@@ -159,6 +165,7 @@ class Stack:
             acr.subscribe(self._events.append)
             self.eventgrid.attach(acr)
             enter(acr)
+        enter(self.arm)
         enter(self.dockerhub)
         if self._seed is not None:
             self._plant(self._seed)
@@ -202,6 +209,8 @@ class Stack:
             "NIGHTLY_SCHEDULE": "0 0 2 * * *",
             "RECONCILE_SCHEDULE": "0 0 4 * * *",
             "ACR_LOGIN_SERVERS": ",".join(acr.login_server for acr in self.acrs.values()),
+            "ACR_RESOURCE_IDS": json.dumps({acr.login_server: acr.resource_id for acr in self.acrs.values()}),
+            "AZURE_RESOURCE_MANAGER_ENDPOINT": self.arm.endpoint,
             "DOCKERHUB_REGISTRY_ENDPOINT": f"https://{self.dockerhub.registry}",
             "DOCKERHUB_API_ENDPOINT": self.dockerhub.api_url,
             "DOCKERHUB_USERNAME": self.dockerhub.username,

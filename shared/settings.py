@@ -100,14 +100,13 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     """
     reader = EnvironmentReader(environment)
     credentials, anonymous = _credentials(reader, "REGISTRY_CREDENTIALS")
-    login_servers = _login_servers(reader, "ACR_LOGIN_SERVERS")
     settings = Settings(
-        login_servers=login_servers,
+        login_servers=_login_servers(reader, "ACR_LOGIN_SERVERS"),
         credentials=credentials,
         anonymous=anonymous,
         client_id=reader.text("AZURE_CLIENT_ID"),
-        resource_ids=_resource_ids(reader, "ACR_RESOURCE_IDS", login_servers),
-        arm_endpoint=reader.endpoint("ARM_ENDPOINT", ARM, *_ARM_OF_OTHER_CLOUDS),
+        resource_ids=_resource_ids(reader, "ACR_RESOURCE_IDS"),
+        arm_endpoint=reader.endpoint("AZURE_RESOURCE_MANAGER_ENDPOINT", ARM, *_ARM_OF_OTHER_CLOUDS),
         docker_hub=_docker_hub(reader),
         docker_hub_registry=reader.endpoint("DOCKERHUB_REGISTRY_ENDPOINT", DOCKER_HUB_REGISTRY),
         docker_hub_api=reader.endpoint("DOCKERHUB_API_ENDPOINT", DOCKER_HUB_API),
@@ -192,9 +191,7 @@ def _credentials(
     return users, frozenset(anonymous)
 
 
-def _resource_ids(
-    reader: EnvironmentReader, name: str, login_servers: tuple[LoginServer, ...]
-) -> dict[LoginServer, str]:
+def _resource_ids(reader: EnvironmentReader, name: str) -> dict[LoginServer, str]:
     """Read ``{"host": "/subscriptions/.../registries/name"}``."""
     found: dict[LoginServer, str] = {}
     for place, (host, resource_id) in enumerate(reader.json_object(name).items(), start=1):
@@ -203,9 +200,7 @@ def _resource_ids(
         except InvalidName:
             reader.problem(name, f"key {place} is not a login server such as myreg.azurecr.io")
             continue
-        if login_server not in login_servers:
-            reader.problem(f"{name}.{login_server}", "not among ACR_LOGIN_SERVERS")
-        elif not isinstance(resource_id, str) or not _RESOURCE_ID.fullmatch(resource_id):
+        if not isinstance(resource_id, str) or not _RESOURCE_ID.fullmatch(resource_id):
             reader.problem(
                 f"{name}.{login_server}",
                 "expected a resource id: /subscriptions/.../resourceGroups/.../providers/"

@@ -306,14 +306,13 @@ def test_a_registry_is_told_apart_from_its_resource() -> None:
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
-        ({"other.azurecr.io": RESOURCE}, ".other.azurecr.io: not among ACR_LOGIN_SERVERS"),
         ({"https://myreg.azurecr.io": RESOURCE}, ": key 1 is not a login server such as myreg.azurecr.io"),
         ({"myreg.azurecr.io": "myreg"}, f".myreg.azurecr.io: {NO_RESOURCE}"),
         ({"myreg.azurecr.io": f"{RESOURCE}?api-version=1"}, f".myreg.azurecr.io: {NO_RESOURCE}"),
         ({"myreg.azurecr.io": {"id": RESOURCE}}, f".myreg.azurecr.io: {NO_RESOURCE}"),
     ],
 )
-def test_what_is_no_resource_of_a_registry_of_ours_is_refused(ids: dict[str, Any], expected: str) -> None:
+def test_what_is_no_resource_of_a_registry_is_refused(ids: dict[str, Any], expected: str) -> None:
     assert problems(in_azure(ACR_RESOURCE_IDS=json.dumps(ids))) == [f"ACR_RESOURCE_IDS{expected}"]
 
 
@@ -326,12 +325,14 @@ def test_what_is_no_resource_of_a_registry_of_ours_is_refused(ids: dict[str, Any
     ],
 )
 def test_a_token_is_asked_for_in_the_cloud_that_it_is_sent_to(endpoint: str, scope: str) -> None:
-    assert load_settings(in_azure(ARM_ENDPOINT=endpoint)).arm_scope == scope
+    assert load_settings(in_azure(AZURE_RESOURCE_MANAGER_ENDPOINT=endpoint)).arm_scope == scope
 
 
 def test_no_other_host_is_sent_a_token_for_azure_resource_manager() -> None:
-    (problem,) = problems(in_azure(ARM_ENDPOINT="https://management.azure.com.evil.example"))
-    assert problem.startswith("ARM_ENDPOINT: expected https://management.azure.com, ")
+    (problem,) = problems(
+        in_azure(AZURE_RESOURCE_MANAGER_ENDPOINT="https://management.azure.com.evil.example")
+    )
+    assert problem.startswith("AZURE_RESOURCE_MANAGER_ENDPOINT: expected https://management.azure.com, ")
 
 
 # Storage: by identity or by connection string
@@ -414,7 +415,9 @@ def test_no_real_registry_is_trusted_by_an_emulator_authority(changes: dict[str,
 
 # Laws
 
-NAMES = sorted({*in_azure(), *on_a_laptop(), "REGISTRY_CREDENTIALS", "CLEANUP_MODE", "POLICY_BLOB", "ACR_RESOURCE_IDS"})
+NAMES = sorted(
+    {*in_azure(), *on_a_laptop(), "REGISTRY_CREDENTIALS", "CLEANUP_MODE", "POLICY_BLOB", "ACR_RESOURCE_IDS"}
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.just("localhost"), inner),

@@ -61,7 +61,7 @@ var inspectedIds = toObject(inspected, each => each.loginServer, each => each.in
 var stewardSettings = {
   ACR_LOGIN_SERVERS: join(map(registries, each => each.loginServer), ',')
   ACR_RESOURCE_IDS: string(inspectedIds)
-  ARM_ENDPOINT: environment().resourceManager
+  AZURE_RESOURCE_MANAGER_ENDPOINT: environment().resourceManager
   AZURE_CLIENT_ID: identity.properties.clientId
   StewardStorage__blobServiceUri: account.properties.primaryEndpoints.blob
   StewardStorage__queueServiceUri: account.properties.primaryEndpoints.queue

@@ -15,7 +15,7 @@ def arm(world: World) -> Iterator[ArmEmulator]:
     with ArmEmulator(ca=world.servers.ca, identity=world.servers.identity) as emulator:
         emulator.grant(world.servers.identity.client_id, "Reader", world.acr.resource_id)
         world.set(
-            ARM_ENDPOINT=emulator.endpoint,
+            AZURE_RESOURCE_MANAGER_ENDPOINT=emulator.endpoint,
             ACR_RESOURCE_IDS=json.dumps({world.acr.login_server: world.acr.resource_id}),
         )
         yield emulator
