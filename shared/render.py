@@ -9,10 +9,11 @@ from typing import Any
 
 from shared.errors import InvalidMessage
 from shared.oci.names import parse_digest, parse_login_server, parse_repository, parse_tag
+from shared.retention.caps import Postponement
 from shared.retention.limits import Refusal
 from shared.retention.plan import DeleteManifest, ManifestVerdict, RepositoryPlan, TagVerdict, Untag
 from shared.retention.reasons import Because, Reason
-from shared.retention.report import RepositoryReport, RunSummary
+from shared.retention.report import RepositoryReport
 
 type Document = dict[str, Any]
 
@@ -40,6 +41,7 @@ def plan_to_json(plan: RepositoryPlan) -> Document:
         ],
         "warnings": list(plan.warnings),
         "refused": None if plan.refused is None else plan.refused.to_json(),
+        "postponed": None if plan.postponed is None else plan.postponed.to_json(),
         "closed": plan.closed,
         "rules_matched": list(plan.rules_matched),
     }
@@ -81,6 +83,7 @@ def plan_from_json(document: Mapping[str, Any]) -> RepositoryPlan:
 
 
 def _plan(document: Mapping[str, Any]) -> RepositoryPlan:
+    postponed = document.get("postponed")
     untag = tuple(_read_untag(entry) for entry in document["untag"])
     delete = tuple(_read_delete(entry) for entry in document["delete"])
     tags = [TagVerdict(entry.tag, False, entry.rule, entry.reason) for entry in untag]
@@ -102,6 +105,7 @@ def _plan(document: Mapping[str, Any]) -> RepositoryPlan:
         delete=delete,
         warnings=tuple(document["warnings"]),
         refused=None if document["refused"] is None else Refusal.from_json(document["refused"]),
+        postponed=None if postponed is None else Postponement.from_json(postponed),
         closed=document["closed"],
         rules_matched=tuple(document["rules_matched"]),
     )
@@ -154,21 +158,4 @@ def report_to_json(report: RepositoryReport) -> Document:
         "outcomes": [outcome.to_json() for outcome in report.outcomes],
         "counts": report.counts,
         "missing": report.missing,
-    }
-
-
-def run_to_json(summary: RunSummary) -> Document:
-    """Return the run's numbers as JSON values."""
-    duration = summary.duration
-    return {
-        "run": summary.run,
-        "started": summary.started.isoformat(),
-        "finished": None if summary.finished is None else summary.finished.isoformat(),
-        "seconds": None if duration is None else duration.total_seconds(),
-        "policy_digest": summary.policy_digest,
-        "repositories": summary.repositories,
-        "missing": summary.missing,
-        "counts": dict(summary.counts),
-        "refused": summary.refused,
-        "warnings": list(summary.warnings),
     }

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 
 from shared.errors import InvalidMessage
-from shared.render import plan_from_json, plan_to_json, plans_to_json, report_to_json, run_to_json
+from shared.render import plan_from_json, plan_to_json, plans_to_json, report_to_json
+from shared.retention.caps import Caps
 from shared.retention.limits import Limit, Limits
-from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
-from shared.retention.report import Outcome, RepositoryReport, RunSummary, add_counts
+from shared.retention.plan import RepositoryPlan, check_limits, plan_repository, plan_within_limits
+from shared.retention.report import Outcome, RepositoryReport
 from shared.retention.rules import RetentionPolicy
 from shared.retention.snapshot import RepositorySnapshot
 from tests.retention.registry import NOW, Repository, cosign_tag, digest, retention
@@ -69,6 +70,7 @@ def test_a_plan_as_json() -> None:
         ],
         "warnings": [],
         "refused": None,
+        "postponed": None,
         "closed": False,
         "rules_matched": ["prs"],
     }
@@ -166,19 +168,29 @@ def test_a_report_of_a_plan_alone_misses_nothing() -> None:
     assert report_to_json(report)["missing"] == 0
 
 
-def test_a_run_adds_its_repositories_up() -> None:
-    plan = small_plan()
-    report = RepositoryReport(plan=plan, mode="apply", started=NOW, finished=NOW, outcomes=outcomes(plan))
-    summary = RunSummary(
-        run="night-1",
-        started=NOW,
-        finished=NOW + timedelta(minutes=2),
-        policy_digest="sha256:0",
-        repositories=2,
-        missing=0,
-        counts=add_counts([report.counts, report.counts]),
-    )
-    document = json.loads(json.dumps(run_to_json(summary)))
-    assert document["seconds"] == 120
-    assert document["counts"]["deleted"] == 2
-    assert run_to_json(replace(summary, finished=None))["seconds"] is None
+def test_what_a_cap_leaves_is_kept_with_its_reason_and_counted() -> None:
+    repository = Repository()
+    for name in ("one", "two"):
+        repository.manifest(name, tags=[f"pr-{name}"])
+    rules = "{name: prs, repositories: ['**'], tags: [pr-*], older_than: 14d}"
+    policy = replace(retention(rules), at_most=Caps(repository=2))
+    document = plan_to_json(plan_within_limits(repository.snapshot(), policy, now=NOW))
+    left = {"rule": "prs", "reason": "left for the next run: the cap of 2 removals a repository"}
+    assert {"tag": "pr-two", **left} in document["keep"]
+    assert {"digest": digest("two"), **left} in document["keep"]
+    assert document["postponed"] == {
+        "cap": "repository",
+        "most": 2,
+        "tags": 1,
+        "manifests": 1,
+        "message": "1 tags and 1 manifests are left for the next run; the cap of a repository is 2 removals",
+    }
+    again = plan_from_json(json.loads(json.dumps(document)))
+    assert again.counts["postponed_tags"] == again.counts["postponed_manifests"] == 1
+    assert plan_to_json(again) == document
+
+
+def test_a_plan_of_before_there_were_caps_is_read() -> None:
+    document = plan_to_json(small_plan())
+    del document["postponed"]
+    assert plan_to_json(plan_from_json(document)) == plan_to_json(small_plan())

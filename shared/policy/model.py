@@ -79,6 +79,15 @@ class LimitsModel(_Section):
     run: LimitModel | None = None
 
 
+class CapsModel(_Section):
+    """How much one run removes; the rest waits for the next run, and nobody is asked."""
+
+    repository: fields.Count | None = Field(
+        None, description="So many tags and manifests together, from each repository."
+    )
+    run: fields.Count | None = Field(None, description="So many from all repositories together.")
+
+
 class RetentionModel(_Section):
     """What is removed from the registries, and what never is."""
 
@@ -88,6 +97,7 @@ class RetentionModel(_Section):
     protect: tuple[ProtectionModel, ...] = ()
     rules: tuple[RuleModel, ...] = ()
     limits: LimitsModel | None = None
+    at_most: CapsModel | None = None
 
 
 class SourceModel(_Section):

@@ -11,6 +11,7 @@ from shared.oci.manifest import digest_of
 from shared.policy.combinations import COMBINATION
 from shared.policy.document import Document, Path, read_document
 from shared.policy.model import (
+    CapsModel,
     LimitModel,
     PolicyModel,
     ProtectionModel,
@@ -22,6 +23,7 @@ from shared.policy.model import (
 from shared.policy.policy import Policy
 from shared.replication.collisions import find_possible_collision
 from shared.replication.routes import ReplicationPolicy, Route
+from shared.retention.caps import Caps
 from shared.retention.limits import DEFAULT_REPOSITORY_LIMIT, DEFAULT_RUN_LIMIT, Limit, Limits
 from shared.retention.rules import (
     DEFAULT_GRACE,
@@ -170,7 +172,12 @@ def _retention(model: RetentionModel, digest: str) -> RetentionPolicy:
             repository=_limit(limits.repository if limits else None, DEFAULT_REPOSITORY_LIMIT),
             run=_limit(limits.run if limits else None, DEFAULT_RUN_LIMIT),
         ),
+        at_most=_caps(model.at_most),
     )
+
+
+def _caps(model: CapsModel | None) -> Caps:
+    return Caps() if model is None else Caps(repository=model.repository, run=model.run)
 
 
 def _limit(model: LimitModel | None, default: Limit) -> Limit:

@@ -83,7 +83,7 @@ def check_run_limits(counts: Iterable[Mapping[str, int]], limit: Limit) -> Refus
 
     ``counts`` are those of every plan of the run (:attr:`RepositoryPlan.counts`), also of the plans that
     remove nothing: the percentage is of everything that was looked at. What a refused plan would have
-    removed does not count, since it stays.
+    removed does not count, since it stays. What a cap postponed counts: it goes, only later.
     """
     total: Counter[str] = Counter()
     for one in counts:
@@ -98,9 +98,12 @@ def refuse(counts: Mapping[str, int], limit: Limit, scope: Scope) -> Refusal | N
 
     Tags and manifests are judged each against their own total: either can be the disaster.
     """
-    judged: tuple[tuple[What, str], ...] = (("manifests", "delete"), ("tags", "untag"))
-    for what, removal in judged:
-        removals, total = counts.get(removal, 0), counts.get(what, 0)
+    judged: tuple[tuple[What, str, str], ...] = (
+        ("manifests", "delete", "postponed_manifests"),
+        ("tags", "untag", "postponed_tags"),
+    )
+    for what, removal, postponed in judged:
+        removals, total = counts.get(removal, 0) + counts.get(postponed, 0), counts.get(what, 0)
         if limit.is_exceeded(removals, total):
             return Refusal(
                 limit=scope,

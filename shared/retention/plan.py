@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.oci.names import Digest, TagName
 from shared.retention.limits import Limits, refuse
 from shared.retention.planner import Planner
+from shared.retention.portion import take_portion
 from shared.retention.reasons import Because, Reason
 from shared.retention.rules import RetentionPolicy
 from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
@@ -26,6 +27,7 @@ __all__ = [
     "Untag",
     "check_limits",
     "plan_repository",
+    "plan_within_limits",
     "rules_without_match",
 ]
 
@@ -51,6 +53,17 @@ def plan_repository(
         manifest_verdicts=tuple(ManifestVerdict(digest, True, None, stays) for digest in sorted(manifests)),
         warnings=snapshot.warnings,
     )
+
+
+def plan_within_limits(
+    snapshot: RepositorySnapshot, policy: RetentionPolicy, *, now: datetime
+) -> RepositoryPlan:
+    """Return the plan that one run may carry out: refused where a limit says so, else cut to the cap.
+
+    The limits look at all that the policy wants gone: a cap is no way around a brake.
+    """
+    whole = check_limits(plan_repository(snapshot, policy, now=now), policy.limits)
+    return take_portion(whole, snapshot, policy.at_most.repository)
 
 
 def check_limits(plan: RepositoryPlan, limits: Limits) -> RepositoryPlan:

@@ -45,6 +45,7 @@ class Because(StrEnum):
     UNTAGGED_EXPIRED = "untagged-expired"
     ORPHAN = "orphan"
     GOES_WITH = "goes-with"
+    POSTPONED = "postponed"
 
 
 class Expiry(NamedTuple):
@@ -151,4 +152,5 @@ _PHRASES: Final[Mapping[Because, Callable[..., str]]] = {
         f"its subject {subject} is gone; older than the grace period of {grace}"
     ),
     Because.GOES_WITH: lambda holder: f"held only by {holder}, which goes",
+    Because.POSTPONED: lambda cap, most: f"left for the next run: the cap of {most} removals a {cap}",
 }

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from shared.oci.names import Digest, TagName
@@ -99,26 +99,6 @@ def count_results(outcomes: Iterable[Outcome]) -> dict[str, int]:
         else:
             found[outcome.result] += 1
     return dict(found)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """A run over many repositories in numbers; ``counts`` are the repositories' counts added up."""
-
-    run: str
-    started: datetime
-    finished: datetime | None
-    policy_digest: str
-    repositories: int
-    missing: int
-    counts: Mapping[str, int]
-    refused: str | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def duration(self) -> timedelta | None:
-        """Return how long the run took, ``None`` while it runs."""
-        return None if self.finished is None else self.finished - self.started
 
 
 def add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Literal
 
 from shared.oci.names import LoginServer, RepositoryName
+from shared.retention.caps import Caps
 from shared.retention.durations import Duration
 from shared.retention.limits import Limits
 from shared.selection import RepositorySelection, TagSelection
@@ -94,6 +95,7 @@ class RetentionPolicy:
     tag_rules: tuple[TagRule, ...] = ()
     untagged_rules: tuple[UntaggedRule, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    at_most: Caps = field(default_factory=Caps)
 
     @property
     def rule_names(self) -> tuple[str, ...]:

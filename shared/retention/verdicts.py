@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.oci.names import Digest, LoginServer, RepositoryName, TagName
+from shared.retention.caps import Postponement
 from shared.retention.limits import Refusal
 from shared.retention.reasons import Reason
 
@@ -59,7 +60,8 @@ class RepositoryPlan:
     """What is to happen to one repository, decided and explained; ``delete`` is in the order to delete in.
 
     ``closed`` means that something could not be read, so that nothing is removed. ``refused`` means that
-    a limit forbids to carry the plan out. ``rules_matched`` are the rules that had anything to look at.
+    a limit forbids to carry the plan out. ``postponed`` is what a cap leaves for the next run; until then its
+    verdicts keep it. ``rules_matched`` are the rules that had anything to look at.
     """
 
     registry: LoginServer
@@ -74,6 +76,7 @@ class RepositoryPlan:
     rules_matched: tuple[str, ...] = ()
     closed: bool = False
     refused: Refusal | None = None
+    postponed: Postponement | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -89,6 +92,8 @@ class RepositoryPlan:
             "bytes": sum(deletion.size for deletion in self.delete),
             "closed": int(self.closed),
             "refused": int(self.refused is not None),
+            "postponed_tags": 0 if self.postponed is None else self.postponed.tags,
+            "postponed_manifests": 0 if self.postponed is None else self.postponed.manifests,
         }
 
     @property
