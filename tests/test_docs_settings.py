@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.settings_manual import manual
 from shared.errors import InvalidSettings
 from shared.settings import UNRESOLVED_REFERENCE, load_settings
 
@@ -54,6 +55,10 @@ class RecordingEnvironment(dict[str, str]):
     def __getitem__(self, key: str) -> str:
         self.asked.add(key)
         return super().__getitem__(key)
+
+
+def test_the_tables_are_what_the_code_says() -> None:
+    assert manual(DOCUMENT) == DOCUMENT, "run: python scripts/settings_manual.py"
 
 
 def names_in_triggers() -> set[str]:
