@@ -152,12 +152,16 @@ class AcrClient(RegistryClient):
         return next(read_manifests([item], registry=self.login_server))
 
     def snapshot(
-        self, name: RepositoryName, *, edges_known: Mapping[Digest, Edges] | None = None
+        self,
+        name: RepositoryName,
+        *,
+        edges_known: Mapping[Digest, Edges] | None = None,
+        edges_read: dict[Digest, Edges] | None = None,
     ) -> RepositorySnapshot:
         """Return all that a plan needs to know of the repository; see :func:`take_snapshot`.
 
         ``edges_known`` are bodies that were read before and need not be read again: a digest never
-        changes its meaning.
+        changes its meaning. ``edges_read`` is filled with those that had to be read.
 
         :raises NotFound: when the repository does not exist.
         """
@@ -166,6 +170,7 @@ class AcrClient(RegistryClient):
             self,
             name,
             edges_known=edges_known or {},
+            edges_read=edges_read,
             threads=self._transport.options.threads,
             at=datetime.now(UTC),
         )

@@ -12,7 +12,7 @@ What remains is a tag put on an old manifest after its page was read. No snapsho
 why whoever deletes looks at each manifest once more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -28,6 +28,7 @@ from shared.oci.graph import Edges
 from shared.oci.manifest import ImageIndex, parse_manifest
 from shared.oci.names import Digest, LoginServer, RepositoryName, TagName
 from shared.registry.acr_attributes import ManifestAttributes, RepositoryAttributes
+from shared.registry.counting import worker_pool
 from shared.registry.repository import RepositoryClient
 from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
 
@@ -73,25 +74,29 @@ def take_snapshot(
     edges_known: Mapping[Digest, Edges],
     threads: int,
     at: datetime,
+    edges_read: dict[Digest, Edges] | None = None,
 ) -> RepositorySnapshot:
     """Return what the repository holds: tags, manifests, locks, and what manifests point at.
 
     A body that cannot be read is reported with the reason, never taken as pointing at nothing. One that
-    is gone, both as content and from the listing, is left out, unless a tag still claims it.
+    is gone, both as content and from the listing, is left out, unless a tag still claims it. Bodies that were
+    read are added to ``edges_read``, also when the snapshot fails: then the next one has less to read.
 
     :raises NotFound: when the repository does not exist.
     :raises RegistryError: when the registry did not answer; a part of a repository is no snapshot.
     """
     attributes = source.repository_attributes(name)
-    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="snapshot")
+    pool = worker_pool(threads, "snapshot")
+    reading = _Reading(source, name, edges_known, pool)
     try:
-        reading = _Reading(source, name, edges_known, pool)
         reading.add_manifests(source.list_manifest_records(name))
         reading.tags.update((tag.name, tag) for tag in source.list_tag_records(name))
         reading.settle_disagreements()
         edges, unreadable = reading.collect_bodies()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        if edges_read is not None:
+            edges_read.update(reading.read())
     return RepositorySnapshot(
         registry=source.login_server,
         repository=name,
@@ -185,6 +190,14 @@ class _Reading:
             else:
                 unreadable[digest] = body.reason
         return edges, unreadable
+
+    def read(self) -> Iterator[tuple[Digest, Edges]]:
+        """Yield the bodies that were read, once no more will be."""
+        for digest, future in self._bodies.items():
+            if not future.cancelled() and future.exception() is None:
+                body = future.result()
+                if isinstance(body, Edges):
+                    yield digest, body
 
     def _read_body(self, record: ManifestRecord) -> _Body:
         try:

@@ -1,7 +1,7 @@
 """The one stack that every request to a registry goes through, on one :class:`requests.Session` each.
 
-From the outside in: authorization, retry, pacing, destinations, identification, logs, bounded bodies,
-the connection pool. Retry is here and nowhere else; above it there is only the queue.
+From the outside in: authorization, retry, pacing, counting, destinations, identification, logs, bounded
+bodies, the connection pool. Retry is here and nowhere else; above it there is only the queue.
 
 The session takes nothing from the environment (``trust_env`` is off): a ``.netrc`` could put foreign
 credentials on a redirect, and ``REQUESTS_CA_BUNDLE`` could replace the trust that the settings ask for.
@@ -21,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from shared.errors import ProtocolViolation
 from shared.registry.addresses import Origin, is_loopback, origin_of
 from shared.registry.auth import Authenticator, Authorization
+from shared.registry.counting import Counting, sleep_counted
 from shared.registry.layers import Boundary, BoundedBodies, Identification, Layer, Logging, SlicedBodies
 from shared.registry.pacing import Paces, Pacing
 from shared.registry.redaction import redact
@@ -125,12 +126,13 @@ class Transport:
         identified = Identification(logged, home=home, user_agent=options.user_agent, headers=options.headers)
         fenced = Boundary(identified, registry=registry, home=home)
         paced = Pacing(
-            fenced,
+            Counting(fenced, home=home),
             registry=registry,
             home=home,
             paces=options.paces or {},
             patience=options.patience,
             delete_patience=options.delete_patience,
+            sleep=sleep_counted,
         )
         return Retry(
             paced,
@@ -139,6 +141,7 @@ class Transport:
             patience=options.patience,
             delete_patience=options.delete_patience,
             backoff=options.backoff,
+            sleep=sleep_counted,
         )
 
     def url(self, path: str) -> str:

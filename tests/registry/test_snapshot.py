@@ -1,18 +1,20 @@
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from emulators.acr import AcrEmulator
 from emulators.registry.images import Artifact, build_image, build_index, build_referrer
-from shared.errors import AuthenticationFailed, NotFound, RegistryUnavailable
+from shared.errors import AuthenticationFailed, NotFound, RateLimited, RegistryUnavailable
 from shared.oci import media_types
 from shared.oci.graph import Edges
 from shared.oci.names import Digest, RepositoryName, TagName, parse_repository, parse_tag
 from shared.registry.acr import AcrClient
 from shared.registry.acr_attributes import ManifestAttributes
 from shared.registry.credentials import BasicCredential
+from shared.registry.transport import TransportOptions
 from shared.retention.snapshot import RepositorySnapshot
 
 APP = parse_repository("team/app")
@@ -135,6 +137,22 @@ def test_a_registry_that_does_not_answer_makes_no_snapshot(
     acr.faults.inject(path=path, status=503, times=None)
     with pytest.raises(RegistryUnavailable):
         acr_client(acr).snapshot(APP)
+
+
+def test_what_was_read_before_a_snapshot_failed_is_not_lost(
+    acr: AcrEmulator, acr_client: Clients, options: TransportOptions
+) -> None:
+    digests = [Digest(build_image().push_to(acr.state, APP)) for _ in range(6)]
+    late = max(digests)
+    acr.faults.inject(path=f".*/manifests/{late}", status=429, headers={"Retry-After": "300"}, delay=0.2)
+    read: dict[Digest, Edges] = {}
+    with pytest.raises(RateLimited):
+        acr_client(acr, options=replace(options, threads=2)).snapshot(APP, edges_read=read)
+    assert read == dict.fromkeys(sorted(digests)[:-1], NOTHING)
+    acr.traffic.clear()
+    acr_client(acr).snapshot(APP, edges_known=read, edges_read=read)
+    assert acr.traffic.count("GET", f"/v2/{APP}/manifests/.*") == 1
+    assert read == dict.fromkeys(digests, NOTHING)
 
 
 def test_a_credential_that_may_not_read_bodies_makes_no_snapshot(
