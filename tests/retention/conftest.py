@@ -1,0 +1,3 @@
+from tests.jobs.servers import servers, world
+
+__all__ = ["servers", "world"]
