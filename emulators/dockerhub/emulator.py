@@ -31,8 +31,9 @@ class DockerHubEmulator:
 
     ``pull_limit`` counts manifest GETs of an identity in six hours, ``api_limit_per_minute`` requests of
     an address to the Hub API, ``abuse_limit_per_minute`` requests of an address to all hosts; None is
-    unlimited. ``minute`` is how many seconds a minute of the latter two lasts. With ``slow_deletes`` the
-    registry answers 500 to a manifest delete that it carries out all the same.
+    unlimited. ``minute`` is how many seconds a minute of the latter two lasts; the limit of their
+    ``api_windows`` and ``abuse_windows`` may be changed at any time. With ``slow_deletes`` the registry
+    answers 500 to a manifest delete that it carries out all the same.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class DockerHubEmulator:
         def windows(limit: int | None, length: timedelta) -> FixedWindows | None:
             return None if limit is None else FixedWindows(limit=limit, length=length, clock=clock)
 
-        abuse = windows(abuse_limit_per_minute, timedelta(seconds=minute))
+        self.abuse_windows = abuse = windows(abuse_limit_per_minute, timedelta(seconds=minute))
 
         def serve(app: ASGIApp, traffic: Traffic, faults: Faults, port: int) -> Server:
             if abuse is not None:
@@ -94,9 +95,9 @@ class DockerHubEmulator:
             return Server(Edge(app, traffic=traffic, faults=faults, latency=latency), ca=ca, port=port)
 
         api = build_api(self.hub)
-        api_windows = windows(api_limit_per_minute, timedelta(seconds=minute))
-        if api_windows is not None:
-            api = ApiLimit(api, windows=api_windows)
+        self.api_windows = windows(api_limit_per_minute, timedelta(seconds=minute))
+        if self.api_windows is not None:
+            api = ApiLimit(api, windows=self.api_windows)
         api_server = serve(api, self.api_traffic, self.api_faults, api_port)
         auth_server = serve(build_auth(self.hub), self.auth_traffic, self.auth_faults, auth_port)
         cdn = BlobStorage(self.state.content, clock=clock)
