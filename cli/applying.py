@@ -16,7 +16,7 @@ from cli.output import Output
 from cli.progress import Bar
 from cli.words import count
 from shared.jobs.applying import PlanApplication
-from shared.registry.acr import AcrClient
+from shared.jobs.cleaned import CleanedRegistry
 from shared.retention.plan import RepositoryPlan
 from shared.retention.report import Outcome
 
@@ -90,7 +90,7 @@ class Application:
 
 
 def apply_plans(
-    acr: AcrClient, plans: Sequence[RepositoryPlan], *, output: Output, stop: Stop
+    registry: CleanedRegistry, plans: Sequence[RepositoryPlan], *, output: Output, stop: Stop
 ) -> list[Application]:
     """Apply the plans one after the other, and return what became of each that was begun."""
     applications: list[Application] = []
@@ -101,11 +101,11 @@ def apply_plans(
                 break
             application = Application(plan=plan)
             applications.append(application)
-            _apply(acr, application, bar, output, stop)
+            _apply(registry, application, bar, output, stop)
     return applications
 
 
-def _apply(acr: AcrClient, application: Application, bar: Bar, output: Output, stop: Stop) -> None:
+def _apply(registry: CleanedRegistry, application: Application, bar: Bar, output: Output, stop: Stop) -> None:
     """Apply one plan to its end, waiting whenever the registry asks for it."""
 
     def record(batch: Sequence[Outcome]) -> None:
@@ -117,7 +117,7 @@ def _apply(acr: AcrClient, application: Application, bar: Bar, output: Output, s
     while True:
         pause = PlanApplication(
             application.plan,
-            acr,
+            registry,
             record=record,
             earlier=list(application.outcomes),
             clock=stop.clock,

@@ -1,11 +1,10 @@
 """The app's own services, from the settings it has: of the environment, or of a local.settings.json."""
 
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from cli.appsettings import environment
 from cli.exits import Failure
 from shared.errors import InvalidSettings
 from shared.jobs.services import Services
@@ -16,21 +15,6 @@ HINT: Final = (
     "run it where the app's settings are in the environment, or give --settings local.settings.json; "
     "docs/settings.md describes each"
 )
-
-
-def environment(settings_file: Path | None) -> Mapping[str, str]:
-    """Return the app's environment; what the file holds comes before what is around us.
-
-    :raises Failure: when the file is no local.settings.json.
-    """
-    if settings_file is None:
-        return os.environ
-    try:
-        values: Any = json.loads(settings_file.read_text(encoding="utf-8"))["Values"]
-        found = {str(name): str(value) for name, value in values.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Failure(f"{settings_file} is no local.settings.json: it has no Values") from error
-    return {**os.environ, **found}
 
 
 def app_settings(settings_file: Path | None) -> Settings:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from cli.applying import Application, Stop, apply_plans
+from cli.cleanable import Times, client_to_clean
 from cli.exits import FAILED, INTERRUPTED, Failure
 from cli.output import Output
+from cli.plandocument import plans_document
 from cli.planning import Planned, make_plans, moment, read_policy
 from cli.planview import removals, show_failures, show_plans
 from cli.registries import Registries
 from cli.words import count, size
 from shared.oci.names import LoginServer
-from shared.render import plan_to_json, plans_to_json
 from shared.retention.plan import RepositoryPlan
 from shared.retention.report import RepositoryReport
 
@@ -29,6 +30,7 @@ def clean_registry(
     repositories: Sequence[str],
     *,
     at: str | None,
+    times: Times,
     yes: bool,
 ) -> int:
     """Plan and, once a person or ``yes`` agrees, apply; return the exit code."""
@@ -36,7 +38,7 @@ def clean_registry(
     if when > datetime.now(UTC):
         raise Failure("--at: what will be old one day is not removed today", hint="plan takes any time")
     document = read_policy(policy)
-    planned = make_plans(registries, registry, document, repositories, at=when, output=output)
+    planned = make_plans(registries, registry, document, repositories, at=when, times=times, output=output)
     if not output.json:
         show_plans(output, planned, complete=not repositories and not planned.failures)
     show_failures(output, planned)
@@ -52,9 +54,9 @@ def apply_after_asking(
     stop = Stop()
     if wanted:
         output.confirm(f"Remove {removals(wanted)} from {planned.registry}?", yes=yes)
-        acr = registries.acr(planned.registry, purpose="be cleaned")
+        client = client_to_clean(registries, planned.registry, purpose="be cleaned")
         with stop.listening(output):
-            applications = apply_plans(acr, wanted, output=output, stop=stop)
+            applications = apply_plans(client, wanted, output=output, stop=stop)
     if output.json:
         output.document(_document(planned, applications))
     elif applications:
@@ -105,16 +107,9 @@ def _report(application: Application) -> RepositoryReport:
 
 def _document(planned: Planned, applications: Sequence[Application]) -> dict[str, Any]:
     applied = {application.plan.repository: application for application in applications}
-    document = plans_to_json(
-        (), registry=planned.registry, at=planned.at, policy_digest=planned.policy.digest
-    )
-    document["repositories"] = [
-        {
-            **plan_to_json(plan),
-            "outcomes": [outcome.to_json() for outcome in report.outcomes],
-            "counts": report.counts,
-        }
-        for plan in planned.plans
-        for report in [_report(applied.get(plan.repository) or Application(plan=plan))]
-    ]
+    document = plans_document(planned)
+    for plan, entry in zip(planned.plans, document["repositories"], strict=True):
+        report = _report(applied.get(plan.repository) or Application(plan=plan))
+        entry["outcomes"] = [outcome.to_json() for outcome in report.outcomes]
+        entry["counts"] = report.counts
     return document

@@ -210,8 +210,8 @@ def copy_all(copier: Copier, source_text: str, target_text: str) -> int:
 
 def _pairs(copier: Copier, source_text: str, target_text: str) -> Iterable[tuple[Reference, Reference]]:
     """Yield what is copied where: images before what is bound to them by its tag's name."""
-    source, path = _place(source_text)
-    target, base = _place(target_text)
+    source, path = parse_registry(source_text)
+    target, base = parse_registry(target_text)
     later: list[tuple[Reference, Reference]] = []
     found = False
     for name in repositories_below(copier.output, copier.sources, source, path):
@@ -236,16 +236,6 @@ def _pairs(copier: Copier, source_text: str, target_text: str) -> Iterable[tuple
     yield from later
     if not found:
         raise NotFound(f"{source_text} has no tags", registry=source)
-
-
-def _place(text: str) -> tuple[LoginServer, str]:
-    """Return a registry and a path in it; on Docker Hub a namespace, or a repository."""
-    if text.startswith(f"{DOCKER_HUB}/") and text.count("/") > 1:
-        found = parse_reference(text)
-        if found.tag is not None or found.digest is not None:
-            raise Failure(f"{text} names a tag or a manifest, and --recursive takes all")
-        return found.registry, found.repository
-    return parse_registry(text)
 
 
 def _wait(error: StewardError | None) -> float | None:

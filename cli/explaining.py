@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cli.cleanable import Times, cleanable
 from cli.exits import FAILED, Failure
 from cli.output import Output
 from cli.planning import moment, read_policy
@@ -11,12 +12,12 @@ from cli.registries import Registries
 from cli.words import short
 from shared.oci.graph import referrers_by_subject
 from shared.oci.names import Digest, Reference, TagName, parse_reference
-from shared.retention.plan import ManifestVerdict, RepositoryPlan, TagVerdict, check_limits, plan_repository
+from shared.retention.plan import ManifestVerdict, RepositoryPlan, TagVerdict
 from shared.retention.snapshot import RepositorySnapshot
 
 
 def explain_reference(
-    output: Output, registries: Registries, text: str, policy: Path, *, at: str | None
+    output: Output, registries: Registries, text: str, policy: Path, *, at: str | None, times: Times
 ) -> int:
     """Print the explanation and return the exit code."""
     when = moment(at)
@@ -24,10 +25,10 @@ def explain_reference(
     reference = parse_reference(text)
     if reference.tag is None and reference.digest is None:
         raise Failure(f"{text} names no tag and no digest", hint="steward plan explains whole repositories")
-    acr = registries.acr(reference.registry, purpose="be explained")
-    snapshot = acr.snapshot(reference.repository)
-    plan = check_limits(plan_repository(snapshot, document.retention, now=when), document.retention.limits)
-    found = _Found(snapshot, plan, reference)
+    rules = document.retention
+    cleaned = cleanable(registries, reference.registry, rules, purpose="be explained", times=times)
+    snapshot = cleaned.snapshot(reference.repository)
+    found = _Found(snapshot, cleaned.judge(snapshot, at=when), reference)
     if output.json:
         output.document(found.to_json())
     else:

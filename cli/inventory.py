@@ -2,26 +2,30 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cli.cleanable import client_to_clean
 from cli.columns import Column, Columns
 from cli.listing import tags_of
 from cli.output import Output
 from cli.places import parse_repository_place
 from cli.registries import Registries
+from cli.threads import threads
 from cli.words import age, short, size
 from shared.errors import InvalidManifest, NotFound
+from shared.jobs.cleaned import CleanedRegistry
 from shared.oci import media_types
 from shared.oci.manifest import ImageIndex, Manifest, parse_manifest
-from shared.oci.names import Digest, Reference, TagName
+from shared.oci.names import Digest, Reference, RepositoryName, TagName
 from shared.registry.acr import AcrClient
+from shared.registry.hub_replica import HubReplica
 from shared.registry.repository import RepositoryClient
 
 _THREADS: Final = 16
+_ONLY_TAGGED: Final = "{} does not list its manifests: only those that tags point at are shown"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,49 +111,44 @@ def list_manifests(output: Output, registries: Registries, place: str, *, untagg
 
 
 def _items(output: Output, registries: Registries, reference: Reference) -> Iterable[Item]:
-    client = registries.client(reference.registry)
-    if isinstance(client, AcrClient):
-        return inventory(client, reference)
-    output.note("this registry lists no manifests: only those that tags point at are shown")
-    found: dict[Digest, Item] = {}
-    for listed, resolved in _resolved(registries, client.repository(reference.repository), reference):
-        found.setdefault(resolved.digest, resolved).tags.append(listed)
-    return found.values()
+    name = reference.repository
+    if registries.kind(reference.registry) == "oci":
+        output.note(_ONLY_TAGGED.format("this registry"))
+        repository = registries.client(reference.registry).repository(name)
+        found: dict[Digest, Item] = {}
+        for tag, item in _tagged(registries, repository, reference):
+            found.setdefault(item.digest, item).tags.append(tag)
+        return found.values()
+    client = client_to_clean(registries, reference.registry, purpose="list manifests")
+    if isinstance(client, HubReplica):
+        if registries.hub().find_repository(name) is None:
+            raise NotFound(f"{name} does not exist, or is not yours to see", registry=reference.registry)
+        if not client.lists_all(name):
+            output.note(_ONLY_TAGGED.format("Docker Hub"))
+    return inventory(client, name)
 
 
-def _resolved(
+def _tagged(
     registries: Registries, repository: RepositoryClient, reference: Reference
 ) -> Iterator[tuple[str, Item]]:
-    """Yield each tag with what it points at: from the list where it says, else by asking for each tag."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        listed = list(tags_of(registries, reference))
-        unknown = [TagName(each.tag) for each in listed if each.digest is None]
-        asked = dict(zip(unknown, pool.map(repository.resolve, unknown), strict=True))
-    for each in listed:
-        found = asked.get(TagName(each.tag))
-        if found is not None:
-            yield each.tag, Item(digest=found.digest, media_type=found.media_type)
-        elif each.digest is not None:
-            yield (
-                each.tag,
-                Item(
-                    digest=Digest(each.digest),
-                    media_type=each.media_type,
-                    updated=each.updated,
-                    size=each.size,
-                ),
-            )
+    """Yield each tag with what it points at, by asking for each; a tag that goes meanwhile is left out."""
+    tags = [TagName(each.tag) for each in tags_of(registries, reference)]
+    with threads(_THREADS) as pool:
+        for tag, found in zip(tags, pool.map(repository.resolve, tags), strict=True):
+            if found is not None:
+                yield tag, Item(digest=found.digest, media_type=found.media_type)
 
 
-def inventory(client: AcrClient, reference: Reference) -> list[Item]:
-    """Return every manifest of a repository of ACR, those in the same order in which ACR lists them."""
-    repository = client.repository(reference.repository)
-    client.expect([reference.repository], "metadata_read", "pull")
+def inventory(client: CleanedRegistry, name: RepositoryName) -> list[Item]:
+    """Return every manifest of a repository, in the order in which its registry lists them."""
+    repository = client.repository(name)
+    has_locks = isinstance(client, AcrClient)
+    if isinstance(client, AcrClient):
+        client.expect([name], "metadata_read", "pull")
     items: dict[Digest, Item] = {}
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="inventory")
-    try:
+    with threads(_THREADS) as pool:
         bodies = {}
-        for listed in client.list_manifest_records(reference.repository):
+        for listed in client.list_manifest_records(name):
             record = listed.record
             items[record.digest] = Item(
                 digest=record.digest,
@@ -157,7 +156,7 @@ def inventory(client: AcrClient, reference: Reference) -> list[Item]:
                 size=record.size,
                 created=record.created,
                 updated=record.updated,
-                locked=record.locked,
+                locked=record.locked if has_locks else None,
                 tags=list(listed.tags),
             )
             if media_types.may_point_at_manifests(record.media_type):
@@ -165,8 +164,6 @@ def inventory(client: AcrClient, reference: Reference) -> list[Item]:
         holders: defaultdict[Digest, list[Digest]] = defaultdict(list)
         for digest, future in bodies.items():
             _note_edges(items, holders, digest, future.result())
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
     for digest, found in holders.items():
         if digest in items:
             items[digest].held_by = sorted(found)

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import batched
+from typing import Any, Final, NamedTuple
 
 from cli.columns import Column, Columns
 from cli.output import Output
 from cli.places import parse_registry, parse_repository_place
 from cli.registries import Registries
+from cli.threads import threads
 from cli.words import age, short, size
 from shared.errors import AccessDenied, AuthenticationFailed, NotFound, OperationDisallowed
 from shared.oci.names import DOCKER_HUB, LoginServer, Reference, RepositoryName, parse_repository
 from shared.registry.acr import AcrClient
+
+_AT_ONCE: Final = 16
 
 
 class Listed(NamedTuple):
@@ -136,7 +141,10 @@ def _repositories(
     registries: Registries, registry: LoginServer, path: str, *, long: bool
 ) -> Iterator[Listed]:
     if registry == DOCKER_HUB:
-        for found in registries.hub().list_repositories(path):
+        namespace, slash, _ = path.partition("/")
+        for found in registries.hub().list_repositories(namespace):
+            if slash and found.name != path:
+                continue
             yield Listed(
                 found.name,
                 created=found.registered,
@@ -146,21 +154,27 @@ def _repositories(
             )
         return
     client = registries.client(registry)
-    for name in client.list_repositories():
-        if path and name != path and not name.startswith(f"{path}/"):
-            continue
-        if long and isinstance(client, AcrClient):
-            about = client.repository_attributes(name)
-            yield Listed(
-                name,
-                tags=about.tag_count,
-                manifests=about.manifest_count,
-                created=about.created,
-                updated=about.updated,
-                locked=about.locked,
-            )
-        else:
-            yield Listed(name)
+    names = (
+        name for name in client.list_repositories() if not path or name == path or name.startswith(f"{path}/")
+    )
+    if not long or not isinstance(client, AcrClient):
+        yield from map(Listed, names)
+        return
+    with threads(_AT_ONCE) as pool:
+        for some in batched(names, 2 * _AT_ONCE, strict=False):
+            yield from pool.map(partial(_described, client), some)
+
+
+def _described(client: AcrClient, name: RepositoryName) -> Listed:
+    about = client.repository_attributes(name)
+    return Listed(
+        name,
+        tags=about.tag_count,
+        manifests=about.manifest_count,
+        created=about.created,
+        updated=about.updated,
+        locked=about.locked,
+    )
 
 
 def _values(item: Listed | ListedTag) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Options that several verbs have, each with one meaning."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ registry_option = click.option(
     "--registry",
     type=LOGIN_SERVER,
     metavar="LOGIN_SERVER",
-    required=True,
     envvar="STEWARD_REGISTRY",
-    help="Such as myreg.azurecr.io, or localhost:5000; else STEWARD_REGISTRY.",
+    help="Such as myreg.azurecr.io, docker.io or localhost:5000; else STEWARD_REGISTRY, or what REPOSITORY "
+    "says.",
 )
 policy_option = click.option(
     "--policy",
@@ -51,3 +52,17 @@ settings_option = click.option(
     metavar="FILE",
     help="The app's local.settings.json; else its settings are in the environment.",
 )
+
+
+def times_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where the ages of replicas on Docker Hub come from."""
+    ledger = click.option(
+        "--settings",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="For Docker Hub: the app's local.settings.json, whose ledger knows how old replicas are.",
+    )
+    own = click.option(
+        "--own-times", is_flag=True, help="For Docker Hub: nothing is replicated there; its times are true."
+    )
+    return ledger(own(function))

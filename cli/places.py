@@ -1,5 +1,9 @@
 """One grammar for every side: ``registry``, ``registry/repository``, with ``:tag`` or ``@digest``."""
 
+from collections.abc import Sequence
+
+import click
+
 from cli.exits import Failure
 from shared.oci.names import DOCKER_HUB, LoginServer, Reference, parse_login_server, parse_reference
 
@@ -12,11 +16,37 @@ def parse_registry(text: str) -> tuple[LoginServer, str]:
     """
     host, _, path = text.rstrip("/").partition("/")
     registry = parse_login_server(host)
-    if registry == DOCKER_HUB and (not path or "/" in path):
-        raise Failure("Docker Hub lists one namespace at a time", hint="as in docker.io/acme")
     if ":" in path or "@" in path:
-        raise Failure(f"{text} names a tag or a manifest, and a registry is wanted here")
+        raise Failure(
+            f"{text} names a tag or a manifest, and a registry or a path in it is wanted here",
+            hint=f"as in {registry}, or {registry}/{path.partition(':')[0].partition('@')[0]}",
+        )
+    if registry == DOCKER_HUB and (not path or path.count("/") > 1):
+        raise Failure("Docker Hub lists one namespace at a time", hint="as in docker.io/acme")
     return registry, path
+
+
+def registry_of(given: LoginServer | None, names: Sequence[str]) -> LoginServer:
+    """Return the registry that is given, or else the one that all names begin with.
+
+    :raises click.UsageError: when there is none.
+    """
+    if given is not None:
+        return given
+    found = {_registry_in(name) for name in names}
+    registry = found.pop() if len(found) == 1 else None
+    if registry is None:
+        raise click.UsageError(
+            "Missing option '--registry'; or name it with each repository, as in myreg.azurecr.io/team/app"
+        )
+    return registry
+
+
+def _registry_in(name: str) -> LoginServer | None:
+    """Return the registry that a repository, or a glob, begins with, as :func:`parse_reference` tells it."""
+    first, slash, _ = name.partition("/")
+    is_registry = slash and ("." in first or ":" in first or first == "localhost")
+    return parse_login_server(first) if is_registry else None
 
 
 def parse_repository_place(text: str) -> Reference:

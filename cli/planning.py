@@ -1,37 +1,45 @@
 """Plans of one registry's repositories, made at once or not at all for each of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from cli.cleanable import Cleanable, Times, cleanable, repository_names
 from cli.exits import DONE, FAILED, REFUSED, Failure
 from cli.output import Output
 from cli.registries import Registries
+from cli.threads import threads
 from shared.errors import RegistryError, StewardError
-from shared.oci.names import LoginServer, RepositoryName, parse_repository
+from shared.oci.names import DOCKER_HUB, LoginServer, RepositoryName, parse_repository
 from shared.policy import Policy, parse_policy
-from shared.registry.acr import AcrClient
 from shared.retention.limits import check_run_limits
-from shared.retention.plan import RepositoryPlan, check_limits, plan_repository, rules_without_match
+from shared.retention.plan import RepositoryPlan, rules_without_match
 from shared.retention.rules import RetentionPolicy
 from shared.selection import Glob, parse_glob
 
 _AT_ONCE: Final = 4
 _WILD: Final = frozenset("*?[")
 
+type Failures = tuple[tuple[str, StewardError], ...]
+"""What could not be planned, and why."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What became of planning: a plan, or the reason why there is none, for each repository."""
+    """What became of planning: a plan, or the reason why there is none, for each repository.
+
+    ``rules`` are those that the plans were made by, ``remarks`` the warnings that all plans share.
+    """
 
     registry: LoginServer
     at: datetime
     policy: Policy
+    rules: RetentionPolicy
     plans: tuple[RepositoryPlan, ...]
-    failures: tuple[tuple[str, StewardError], ...]
+    failures: Failures
+    remarks: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -70,6 +78,7 @@ def make_plans(
     wanted: Sequence[str],
     *,
     at: datetime,
+    times: Times,
     output: Output,
 ) -> Planned:
     """Plan the repositories that are wanted, by name or glob, or else all that a rule names.
@@ -77,52 +86,57 @@ def make_plans(
     :raises Failure: when a name is none, or the registry is of a kind that cannot be planned for.
     """
     exact, globs = _wanted(registry, wanted)
-    plans: list[RepositoryPlan] = []
-    failures: list[tuple[str, StewardError]] = []
-    with output.progress() as progress:
-        try:
-            acr = registries.acr(registry, purpose="be planned for")
-            names = list(_names(acr, policy.retention, exact, globs))
-        except RegistryError as error:
-            failures.append((str(registry), error))
-        else:
-            bar = progress.bar("planning", len(names))
-            for name, found in _plan_all(acr, names, policy.retention, at):
-                if isinstance(found, RepositoryPlan):
-                    plans.append(found)
-                else:
-                    failures.append((f"{registry}/{name}", found))
-                bar.advance()
+    cleaned: Cleanable | None = None
+    try:
+        cleaned = cleanable(registries, registry, policy.retention, purpose="be planned for", times=times)
+        names = list(_names(registries, cleaned, policy, exact, globs))
+    except RegistryError as error:
+        plans: tuple[RepositoryPlan, ...] = ()
+        failures: Failures = ((str(registry), error),)
+    else:
+        plans, failures = plan_all(output, cleaned, names, at=at)
     return Planned(
         registry=registry,
         at=at,
         policy=policy,
+        rules=policy.retention if cleaned is None else cleaned.policy,
         plans=_limited(plans, policy.retention),
-        failures=tuple(failures),
+        failures=failures,
+        remarks=() if cleaned is None else cleaned.remarks,
     )
 
 
-def _plan_all(
-    acr: AcrClient, names: Sequence[RepositoryName], policy: RetentionPolicy, at: datetime
+def plan_all(
+    output: Output, cleaned: Cleanable, names: Sequence[RepositoryName], *, at: datetime
+) -> tuple[tuple[RepositoryPlan, ...], Failures]:
+    """Return a plan of each repository, and what went wrong where there is none."""
+    plans: list[RepositoryPlan] = []
+    failures: list[tuple[str, StewardError]] = []
+    with output.progress() as progress:
+        bar = progress.bar("planning", len(names))
+        for name, found in _plan_each(cleaned, names, at=at):
+            if isinstance(found, RepositoryPlan):
+                plans.append(found)
+            else:
+                failures.append((f"{cleaned.login_server}/{name}", found))
+            bar.advance()
+    return tuple(plans), tuple(failures)
+
+
+def _plan_each(
+    cleaned: Cleanable, names: Sequence[RepositoryName], *, at: datetime
 ) -> Iterator[tuple[RepositoryName, RepositoryPlan | StewardError]]:
-    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="plan")
-    try:
-        for name, future in [(name, pool.submit(_plan, acr, name, policy, at)) for name in names]:
+    with threads(_AT_ONCE) as pool:
+        for name, future in [(name, pool.submit(cleaned.plan, name, at=at)) for name in names]:
             try:
                 yield name, future.result()
             except StewardError as error:
                 yield name, error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def rules_in_vain(planned: Planned) -> tuple[str, ...]:
     """Return the rules that found nothing in any plan."""
-    return rules_without_match(planned.policy.retention, planned.plans)
-
-
-def _plan(acr: AcrClient, name: RepositoryName, policy: RetentionPolicy, at: datetime) -> RepositoryPlan:
-    return check_limits(plan_repository(acr.snapshot(name), policy, now=at), policy.limits)
+    return rules_without_match(planned.rules, planned.plans)
 
 
 def _limited(plans: Sequence[RepositoryPlan], policy: RetentionPolicy) -> tuple[RepositoryPlan, ...]:
@@ -141,22 +155,28 @@ def _wanted(registry: LoginServer, wanted: Sequence[str]) -> tuple[list[Reposito
     globs: list[Glob] = []
     for text in wanted:
         name = text.removeprefix(f"{registry}/")
-        if _WILD.isdisjoint(name):
-            exact.append(parse_repository(name))
-        else:
+        if not _WILD.isdisjoint(name):
             globs.append(parse_glob(name, "repository"))
+        elif registry == DOCKER_HUB and name.count("/") != 1:
+            raise Failure(f"{text} is no repository of Docker Hub", hint="as in acme/app, or 'acme/*'")
+        else:
+            exact.append(parse_repository(name))
     return exact, globs
 
 
 def _names(
-    acr: AcrClient, policy: RetentionPolicy, exact: Sequence[RepositoryName], globs: Sequence[Glob]
-) -> Iterable[RepositoryName]:
+    registries: Registries,
+    cleaned: Cleanable,
+    policy: Policy,
+    exact: Sequence[RepositoryName],
+    globs: Sequence[Glob],
+) -> Iterator[RepositoryName]:
     """Yield each repository once: the named ones, and those of the catalog that are meant."""
     yield from dict.fromkeys(exact)
     if exact and not globs:
         return
-    for name in acr.list_repositories():
+    for name in repository_names(registries, cleaned.login_server, policy, globs):
         if name in exact:
             continue
-        if any(glob.matches(name) for glob in globs) if globs else policy.covers(acr.login_server, name):
+        if any(glob.matches(name) for glob in globs) if globs else cleaned.covers(name):
             yield name

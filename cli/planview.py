@@ -1,6 +1,6 @@
 """A plan as people read it: what goes, in order and with the reason; what stays, as far as they ask."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from cli.columns import Cell, Column, Columns
 from cli.output import Output
@@ -15,8 +15,10 @@ _MANY = 5
 def show_plans(output: Output, planned: Planned, *, complete: bool) -> None:
     """Print every plan and a summary; ``complete`` when all repositories of the registry were looked at."""
     for plan in planned.plans:
-        if not plan.is_empty or plan.warnings or output.verbose:
-            show_plan(output, plan)
+        if not plan.is_empty or set(plan.warnings) - set(planned.remarks) or output.verbose:
+            show_plan(output, plan, said=planned.remarks)
+    for remark in planned.remarks:
+        output.warn(remark)
     _summary(output, planned.plans)
     if complete and planned.plans:
         for rule in rules_in_vain(planned):
@@ -35,8 +37,8 @@ def show_failures(output: Output, planned: Planned) -> None:
         output.fail(f"and {len(planned.failures) - len(shown)} more; -v lists them")
 
 
-def show_plan(output: Output, plan: RepositoryPlan) -> None:
-    """Print one repository's plan."""
+def show_plan(output: Output, plan: RepositoryPlan, *, said: Collection[str] = ()) -> None:
+    """Print one repository's plan, without those warnings that are said elsewhere."""
     output.say(f"{plan.registry}/{plan.repository}", bold=True)
     table = Columns(
         output=output,
@@ -73,6 +75,8 @@ def show_plan(output: Output, plan: RepositoryPlan) -> None:
     )
     output.say(f"  {stay}{'' if output.verbose or plan.is_empty else ' (-v shows why)'}", dim=True)
     for warning in plan.warnings:
+        if warning in said:
+            continue
         output.say(f"  warning: {words(warning)}", fg="yellow")
     if plan.refused is not None:
         output.say(f"  refused: {plan.refused}", fg="red", bold=True)

@@ -124,5 +124,13 @@ def _closed_pipe() -> int:
 
 
 def main() -> NoReturn:
-    """Run the program."""
-    sys.exit(run(sys.argv[1:]))
+    """Run the program; after Ctrl-C, end without waiting for threads."""
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

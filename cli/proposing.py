@@ -3,19 +3,21 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cli.cleanable import client_to_clean
 from cli.exits import DONE, FAILED, Failure
+from cli.listing import repositories_below
 from cli.output import Output
 from cli.places import parse_registry
 from cli.registries import Registries
 from cli.remedies import remedy
+from cli.threads import threads
 from cli.words import count, size
 from shared.errors import StewardError
-from shared.oci.names import RepositoryName
+from shared.oci.names import DOCKER_HUB, LoginServer, RepositoryName
 from shared.policy import parse_policy
 from shared.retention.bound import bound_subject
 from shared.retention.plan import RepositoryPlan, plan_repository
@@ -41,25 +43,22 @@ class Rule:
 def propose(output: Output, registries: Registries, place: str, *, most: int) -> int:
     """Print a policy for what is there, each rule with its effect today; nothing is removed by it."""
     registry, path = parse_registry(place)
-    acr = registries.acr(registry, purpose="be looked at for a policy")
-    names = [
-        name for name in acr.list_repositories() if not path or name == path or name.startswith(f"{path}/")
-    ]
+    client = client_to_clean(registries, registry, purpose="be looked at for a policy")
+    names = list(repositories_below(output, registries, registry, path))
     if not names:
         raise Failure(f"{place} has no repositories to look at", code=FAILED)
     looked, failed = names[:most], False
     snapshots: list[RepositorySnapshot] = []
-    with output.progress() as progress, ThreadPoolExecutor(_AT_ONCE) as pool:
+    with output.progress() as progress, threads(_AT_ONCE) as pool:
         bar = progress.bar("looking", len(looked))
-        for name, future in [(name, pool.submit(acr.snapshot, name)) for name in looked]:
+        for name, future in [(name, pool.submit(client.snapshot, name)) for name in looked]:
             try:
                 snapshots.append(future.result())
             except StewardError as error:
                 failed = True
                 output.fail(f"{registry}/{name}: {error}", remedy(error))
             bar.advance()
-    globs = _globs(path, looked)
-    text, effects = _with_effects(snapshots, globs)
+    text, effects = _with_effects(snapshots, _where(registry, path, looked))
     if len(looked) < len(names):
         output.note(f"{len(looked)} of {count(len(names), 'repository', 'repositories')} looked at")
     if output.json:
@@ -70,18 +69,22 @@ def propose(output: Output, registries: Registries, place: str, *, most: int) ->
     return FAILED if failed else DONE
 
 
-def _globs(path: str, names: Sequence[RepositoryName]) -> str:
-    if not path:
-        return '["**"]'
-    below = [f'"{path}/**"'] if any(name != path for name in names) else []
-    return f"[{', '.join([*([f'"{path}"'] if path in names else []), *below])}]"
+def _where(registry: LoginServer, path: str, names: Sequence[RepositoryName]) -> tuple[str, ...]:
+    """Return the lines of a rule that say where it holds; on Docker Hub only rules that name it do."""
+    itself = [f'"{path}"'] if path in names else []
+    below = [f'"{path}/**"'] if path and any(name != path for name in names) else []
+    globs = ", ".join([*itself, *below]) or '"**"'
+    named = ("registries: [docker.io]",) if registry == DOCKER_HUB else ()
+    return (*named, f"repositories: [{globs}]")
 
 
-def _with_effects(snapshots: Sequence[RepositorySnapshot], globs: str) -> tuple[str, list[dict[str, Any]]]:
+def _with_effects(
+    snapshots: Sequence[RepositorySnapshot], where: Sequence[str]
+) -> tuple[str, list[dict[str, Any]]]:
     """Return the document with the effect of each rule above it, and the effects as values."""
     tags = [tag.name for snapshot in snapshots for tag in snapshot.tags if bound_subject(tag.name) is None]
-    rules = list(_rules(tags, globs))
-    draft = parse_policy(_document(rules, globs, {})).retention
+    rules = list(_rules(tags, where))
+    draft = parse_policy(_document(rules, where, {})).retention
     now = datetime.now(UTC)
     plans = [plan_repository(snapshot, draft, now=now) for snapshot in snapshots]
     words: dict[str, str] = {}
@@ -92,7 +95,7 @@ def _with_effects(snapshots: Sequence[RepositorySnapshot], globs: str) -> tuple[
         words[rule.name] = (
             f"today: {count(untag, 'tag')} and {count(delete, 'manifest')} would go, at most {size(freed)}"
         )
-    return _document(rules, globs, words), effects
+    return _document(rules, where, words), effects
 
 
 def _effect(plans: Iterable[RepositoryPlan], rule: str) -> tuple[int, int, int]:
@@ -105,7 +108,7 @@ def _effect(plans: Iterable[RepositoryPlan], rule: str) -> tuple[int, int, int]:
     return untag, delete, freed
 
 
-def _rules(tags: Sequence[str], globs: str) -> Iterable[Rule]:
+def _rules(tags: Sequence[str], where: Sequence[str]) -> Iterable[Rule]:
     prefixes: defaultdict[str, int] = defaultdict(int)
     kinds: Counter[str] = Counter()
     for tag in tags:
@@ -126,7 +129,7 @@ def _rules(tags: Sequence[str], globs: str) -> Iterable[Rule]:
                 name=name,
                 why=f"{count(number, 'tag')} like {prefix}...",
                 lines=(
-                    f"repositories: {globs}",
+                    *where,
                     f'tags: ["{prefix}*"]',
                     "older_than: 30d",
                     "keep_newest: 5",
@@ -137,7 +140,7 @@ def _rules(tags: Sequence[str], globs: str) -> Iterable[Rule]:
             name="commits",
             why=f"{count(kinds['commits'], 'tag')} that look like commits",
             lines=(
-                f"repositories: {globs}",
+                *where,
                 'tags_matching: ["[0-9a-f]{7,40}"]',
                 "older_than: 30d",
                 "keep_newest: 10",
@@ -146,11 +149,11 @@ def _rules(tags: Sequence[str], globs: str) -> Iterable[Rule]:
     yield Rule(
         name="untagged",
         why="manifests without a tag that nothing tagged holds",
-        lines=(f"repositories: {globs}", "untagged: true", "older_than: 14d"),
+        lines=(*where, "untagged: true", "older_than: 14d"),
     )
 
 
-def _document(rules: Sequence[Rule], globs: str, effects: dict[str, str]) -> str:
+def _document(rules: Sequence[Rule], where: Sequence[str], effects: dict[str, str]) -> str:
     lines = [
         "# A first proposal: read it, change it, and try it with steward plan before anything is removed.",
         "version: 1",
@@ -158,10 +161,10 @@ def _document(rules: Sequence[Rule], globs: str, effects: dict[str, str]) -> str
         "  grace: 24h",
         "  protect:",
         "    - name: releases",
-        f"      repositories: {globs}",
+        *(f"      {line}" for line in where),
         '      tags: ["v[0-9]*", "[0-9]*.[0-9]*"]',
         "    - name: moving",
-        f"      repositories: {globs}",
+        *(f"      {line}" for line in where),
         f"      tags: [{', '.join(_MOVING)}]",
         "  rules:",
     ]

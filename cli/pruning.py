@@ -3,19 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from cli.cleanable import Cleanable, client_to_clean
 from cli.cleaning import apply_after_asking
 from cli.exits import Failure
 from cli.output import Output
 from cli.places import parse_repository_place
-from cli.planning import Planned
+from cli.planning import Planned, plan_all
 from cli.planview import show_failures, show_plans
 from cli.registries import Registries
-from shared.errors import StewardError
-from shared.oci.names import LoginServer
 from shared.policy import Policy
 from shared.retention.durations import parse_duration
 from shared.retention.limits import Limit, Limits
-from shared.retention.plan import RepositoryPlan, plan_repository
 from shared.retention.rules import RetentionPolicy, UntaggedRule
 from shared.selection import RepositorySelection, parse_glob
 
@@ -30,21 +28,17 @@ def prune(
     dry_run: bool,
 ) -> int:
     """Plan, show and, once agreed, remove what no tag names and nothing kept holds."""
-    references = [parse_repository_place(place) for place in places]
-    registry: LoginServer = references[0].registry
+    references = list(dict.fromkeys(parse_repository_place(place) for place in places))
+    registry = references[0].registry
     if any(reference.registry != registry for reference in references):
         raise Failure("one registry at a time")
     now = datetime.now(UTC)
     policy = _policy(older_than)
-    plans: list[RepositoryPlan] = []
-    failures: list[tuple[str, StewardError]] = []
-    acr = registries.acr(registry, purpose="be pruned")
-    for reference in references:
-        try:
-            plans.append(plan_repository(acr.snapshot(reference.repository), policy.retention, now=now))
-        except StewardError as error:
-            failures.append((f"{registry}/{reference.repository}", error))
-    planned = Planned(registry=registry, at=now, policy=policy, plans=tuple(plans), failures=tuple(failures))
+    rules = policy.retention
+    client = client_to_clean(registries, registry, purpose="be pruned")
+    cleaned = Cleanable(login_server=registry, client=client, policy=rules, rules=rules)
+    plans, failures = plan_all(output, cleaned, [each.repository for each in references], at=now)
+    planned = Planned(registry=registry, at=now, policy=policy, rules=rules, plans=plans, failures=failures)
     if not output.json:
         show_plans(output, planned, complete=False)
     show_failures(output, planned)

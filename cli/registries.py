@@ -2,6 +2,7 @@
 
 import os
 import urllib.request
+from collections.abc import Mapping
 from contextlib import ExitStack
 from http import HTTPStatus
 from types import TracebackType
@@ -34,11 +35,19 @@ class Registries:
     """Clients by login server, opened when first asked for and closed at the end.
 
     ``content_only`` is for whoever only moves content, which every registry does alike: then nobody is
-    asked what it is.
+    asked what it is. ``environ`` is where credentials and endpoints are looked for.
     """
 
-    def __init__(self, access: Access, *, threads: int = 16, content_only: bool = False) -> None:
+    def __init__(
+        self,
+        access: Access,
+        *,
+        threads: int = 16,
+        content_only: bool = False,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self._access = access
+        self._environ = os.environ if environ is None else environ
         self._content_only = content_only
         self._threads = threads
         self._open = ExitStack()
@@ -104,7 +113,7 @@ class Registries:
             self._hub = self._open.enter_context(
                 DockerHubClient(
                     credential,
-                    api_url=_endpoint("DOCKERHUB_API_ENDPOINT", DOCKER_HUB_API),
+                    api_url=self._endpoint("DOCKERHUB_API_ENDPOINT", DOCKER_HUB_API),
                     options=self.options(DOCKER_HUB),
                 )
             )
@@ -129,11 +138,11 @@ class Registries:
             return BasicCredential(username=access.username, secret=access.password)
         hub = login_server == DOCKER_HUB
         for prefix in ("DOCKERHUB",) if hub else access.prefixes:
-            username = os.environ.get(f"{prefix}_USERNAME")
-            password = os.environ.get(f"{prefix}_{'TOKEN' if hub else 'PASSWORD'}")
+            username = self._environ.get(f"{prefix}_USERNAME")
+            password = self._environ.get(f"{prefix}_{'TOKEN' if hub else 'PASSWORD'}")
             if username and password:
                 return BasicCredential(username=username, secret=password)
-        emulated = is_loopback(login_server) and "IDENTITY_ENDPOINT" in os.environ
+        emulated = is_loopback(login_server) and "IDENTITY_ENDPOINT" in self._environ
         if is_azure(login_server) or (emulated and self.kind(login_server) == "acr"):
             return EntraCredential(tokens=_entra())
         return ANONYMOUS
@@ -161,7 +170,7 @@ class Registries:
     def base_url(self, login_server: LoginServer) -> str:
         """Return where the registry answers."""
         if login_server == DOCKER_HUB:
-            return _endpoint("DOCKERHUB_REGISTRY_ENDPOINT", DOCKER_HUB_REGISTRY)
+            return self._endpoint("DOCKERHUB_REGISTRY_ENDPOINT", DOCKER_HUB_REGISTRY)
         if not self._access.plain_http:
             return endpoint_of(login_server)
         if not is_loopback(login_server):
@@ -179,17 +188,16 @@ class Registries:
             proxies={} if direct else urllib.request.getproxies(),
         )
 
+    def _endpoint(self, name: str, default: str) -> str:
+        reader = EnvironmentReader(self._environ)
+        found = reader.endpoint(name, default)
+        reader.finish()
+        return found
+
 
 def is_azure(login_server: LoginServer) -> bool:
     """Tell by the name whether it is an Azure Container Registry."""
     return login_server.partition(":")[0].endswith(AZURE_DOMAINS)
-
-
-def _endpoint(name: str, default: str) -> str:
-    reader = EnvironmentReader(os.environ)
-    found = reader.endpoint(name, default)
-    reader.finish()
-    return found
 
 
 def _entra() -> "DefaultAzureCredential":

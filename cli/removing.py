@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from cli.cleanable import client_to_clean
 from cli.exits import DONE, FAILED, Failure, Unsupported
 from cli.inventory import Item, inventory
 from cli.listing import tags_of
@@ -24,6 +25,7 @@ _PAST: Final = {
     "unlock": "unlocked",
     "tag": "tagged",
 }
+_LISTING: Final = "steward manifests {}/{} lists what does"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,21 +97,24 @@ def _delete_manifest(
     yes: bool,
     force: bool,
 ) -> int:
-    client = registries.client(reference.registry)
-    if isinstance(client, AcrClient):
-        items = {item.digest: item for item in inventory(client, reference)}
-        item = items.get(digest)
-        if item is None:
-            raise Failure(f"{reference} does not exist", code=FAILED)
-        tags = item.tags
-        _refuse_to_break(item, items, force=force)
-        referrers = [other.digest for other in items.values() if other.subject == digest]
-    else:
-        repository = client.repository(reference.repository)
-        if repository.resolve(digest) is None:
-            raise Failure(f"{reference} does not exist", code=FAILED)
+    name = reference.repository
+    repository = registries.client(reference.registry).repository(name)
+    if repository.resolve(digest) is None:
+        raise Failure(
+            f"{reference} does not exist", hint=_LISTING.format(reference.registry, name), code=FAILED
+        )
+    if registries.kind(reference.registry) == "oci":
         tags = _tags_on(registries, reference, digest)
         referrers = [each.digest for each in repository.referrers(digest)]
+        act = partial(repository.delete_manifest, digest)
+    else:
+        client = client_to_clean(registries, reference.registry, purpose="delete")
+        items = {item.digest: item for item in inventory(client, name)}
+        item = items.get(digest, Item(digest=digest))
+        _refuse_to_break(item, items, force=force)
+        tags = item.tags
+        referrers = [other.digest for other in items.values() if other.subject == digest]
+        act = partial(client.delete_manifest, name, digest)
     output.note(f"delete {reference}")
     for tag in tags:
         output.note(f"  with its tag {tag}")
@@ -117,11 +122,6 @@ def _delete_manifest(
         output.note(f"  and {referrer}, which refers to it, may go with it")
     what = f"the manifest and {count(len(tags), 'tag')} on it" if tags else "the manifest"
     output.confirm(f"Delete {what}?", yes=yes)
-    act = (
-        partial(client.delete_manifest, reference.repository, digest)
-        if isinstance(client, AcrClient)
-        else partial(client.repository(reference.repository).delete_manifest, digest)
-    )
     return report(output, "delete", [attempt(str(reference), act)])
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from cli.columns import Column, Columns
 from cli.exits import FAILED, REFUSED, Failure
 from cli.output import Output
 from cli.places import parse_repository_place
+from cli.threads import threads
 from cli.words import age, short
 from shared.jobs.services import Services
 from shared.jobs.status import list_runs as names_of_runs
@@ -34,7 +34,7 @@ _COUNTS: Final = (
 def list_runs(output: Output, services: Services, *, limit: int) -> int:
     """Print the newest runs."""
     names = names_of_runs(services, limit=limit)
-    with ThreadPoolExecutor(8) as pool:
+    with threads(8) as pool:
         found = [summary for summary in pool.map(lambda name: run_summary(services, name), names) if summary]
     if output.json:
         output.document({"runs": found})

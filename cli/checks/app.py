@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from cli.appservices import HINT, app_services, environment
+from cli.appservices import HINT, app_services
+from cli.appsettings import environment
 from cli.checks.findings import Finding, ok, tried
 from cli.remedies import remedy
 from shared.errors import InvalidPolicy, InvalidSettings, StewardError

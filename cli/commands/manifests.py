@@ -19,7 +19,8 @@ from cli.verbs import verb
 def manifests(output: Output, *, place: str, untagged: bool, access: Access) -> int:
     """List the manifests of a repository, and what points at each.
 
-    Only Azure Container Registry lists manifests; elsewhere those are listed that tags point at.
+    On Azure and on Docker Hub, where each index that is read counts as a pull; other registries list no
+    manifests, and those are shown that tags point at.
     """
     from cli.inventory import list_manifests
     from cli.registries import Registries

@@ -3,7 +3,7 @@ from pathlib import Path
 import click
 
 from cli.access import Access, access_options
-from cli.options import at_option, policy_option, registry_option
+from cli.options import at_option, policy_option, registry_option, times_options
 from cli.output import Output
 from cli.verbs import verb
 from shared.oci.names import LoginServer
@@ -14,6 +14,7 @@ from shared.oci.names import LoginServer
         "steward plan --registry myreg.azurecr.io --policy policy.yaml",
         "steward plan team/app 'web/*' --registry myreg.azurecr.io --policy policy.yaml -v",
         "steward plan --registry myreg.azurecr.io --policy policy.yaml --at 2027-01-01 --json",
+        "steward plan docker.io/acme/app --policy policy.yaml --settings local.settings.json",
     ),
     shape='{"registry", "at", "policy_digest", "repositories": [{"repository", '
     '"untag": [{"tag", "digest", "rule", "reason"}], "delete": [{"digest", "size", "rule", "reason"}], '
@@ -23,33 +24,38 @@ from shared.oci.names import LoginServer
 @registry_option
 @policy_option
 @at_option
+@times_options
 @access_options
 def plan(
     output: Output,
     *,
     repositories: tuple[str, ...],
-    registry: LoginServer,
+    registry: LoginServer | None,
     policy: Path,
     at: str | None,
+    settings: Path | None,
+    own_times: bool,
     access: Access,
 ) -> int:
     """Say what a policy would remove, and why; nothing is removed.
 
     Without a REPOSITORY, a name or a glob, every repository that a rule names is looked at.
     """
+    from cli.appsettings import environment
+    from cli.cleanable import Times
+    from cli.places import registry_of
+    from cli.plandocument import plans_document
     from cli.planning import make_plans, moment, read_policy
     from cli.planview import show_failures, show_plans
     from cli.registries import Registries
-    from shared.render import plans_to_json
 
-    when = moment(at)
+    server, when = registry_of(registry, repositories), moment(at)
+    times = Times(settings=settings, own=own_times)
     document = read_policy(policy)
-    with Registries(access) as registries:
-        planned = make_plans(registries, registry, document, repositories, at=when, output=output)
+    with Registries(access, environ=environment(settings)) as registries:
+        planned = make_plans(registries, server, document, repositories, at=when, times=times, output=output)
     if output.json:
-        output.document(
-            plans_to_json(planned.plans, registry=registry, at=when, policy_digest=document.digest)
-        )
+        output.document(plans_document(planned))
     else:
         show_plans(output, planned, complete=not repositories and not planned.failures)
     show_failures(output, planned)

@@ -10,6 +10,7 @@ from cli.verbs import verb
     examples=(
         "steward prune myreg.azurecr.io/team/app --dry-run",
         "steward prune myreg.azurecr.io/team/app --older-than 7d",
+        "steward prune docker.io/acme/app --yes --json",
     ),
     shape="as clean",
 )
@@ -24,6 +25,7 @@ def prune(
     """Remove untagged manifests that nothing tagged holds, after showing them and asking.
 
     Children of indexes, signatures and whatever else a tag reaches stay, as do locked manifests.
+    On Azure and on Docker Hub.
     """
     from cli.output import require_terminal
     from cli.pruning import prune as remove

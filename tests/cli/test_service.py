@@ -25,7 +25,8 @@ from shared.jobs.nightly import start_night
 from shared.jobs.repositories import work_on_repository
 from shared.jobs.services import Services
 from shared.messages import PlanRepository
-from shared.oci.names import RepositoryName, parse_login_server
+from shared.oci.names import RepositoryName, parse_digest, parse_login_server, parse_reference
+from shared.replication.replicas import Replica
 from tests.cli.terminal import Steward
 
 POLICY = """\
@@ -101,6 +102,11 @@ def team_app(stack: Stack) -> None:
     then = datetime.now(UTC) - timedelta(days=60)
     build_image(seed=1).push_to(stack.acr.state, "team/app", tag="pr-1", at=then)
     build_image(seed=2).push_to(stack.acr.state, "team/app", tag="v1.0", at=then)
+
+
+def hub_credentials(stack: Stack) -> dict[str, str]:
+    names = ("DOCKERHUB_USERNAME", "DOCKERHUB_TOKEN", "DOCKERHUB_REGISTRY_ENDPOINT", "DOCKERHUB_API_ENDPOINT")
+    return {name: stack.settings[name] for name in names}
 
 
 def findings(done: Any) -> list[tuple[str, str]]:
@@ -395,3 +401,42 @@ def test_azures_own_retention_is_warned_of(steward: Steward, monkeypatch: pytest
     assert finding.level == "warning"
     assert "after 15 days" in finding.text
     assert "--registry hashed" in finding.remedy
+
+
+def test_the_ledger_tells_how_old_replicas_are(
+    stack: Stack, steward: Steward, services: Services, settings: Callable[..., str]
+) -> None:
+    now = datetime.now(UTC)
+    image = build_image(seed=3)
+    image.push_to(stack.dockerhub.state, "acme/ledger", tag="pr-1", at=now - timedelta(days=2))
+    replica = parse_reference("docker.io/acme/ledger:pr-1")
+    pushed = now - timedelta(days=60)
+    origin = parse_reference(f"{stack.acr.login_server}/team/ledger:pr-1")
+    digest = parse_digest(image.digest)
+    services.ledger.record(
+        replica,
+        Replica(
+            source=origin,
+            route="to-hub",
+            digest=digest,
+            source_digest=digest,
+            copied=now,
+            pushed=pushed,
+            created=pushed,
+        ),
+    )
+    policy = steward.directory / "hub.yaml"
+    policy.write_text(POLICY.replace("repositories:", "registries: [docker.io], repositories:", 1))
+    policy.write_text(policy.read_text().replace("team/*", "acme/*", 1))
+    command = ("docker.io/acme/ledger", "--policy", str(policy), "--ca-file", str(stack.ca.ca_file), "--json")
+    done = steward.run("plan", *command, "--settings", settings())
+    assert done.code == 0, done.err
+    (plan,) = done.json["repositories"]
+    assert [untag["tag"] for untag in plan["untag"]] == ["pr-1"]
+    assert plan["warnings"] == []
+    done = steward.run("plan", *command, "--settings", settings(), "--own-times")
+    assert done.code == 2
+    assert "exclude each other" in done.err
+    (plan,) = steward.run("plan", *command, **hub_credentials(stack)).json["repositories"]
+    assert plan["untag"] == []
+    assert "--settings FILE reads the app's ledger" in plan["warnings"][0]
