@@ -9,6 +9,8 @@ from shared.oci.names import DOCKER_HUB, LoginServer, RepositoryName, parse_repo
 from shared.registry.addresses import Origin, origin_of
 from shared.registry.challenges import Challenge
 from shared.registry.credentials import ANONYMOUS, Credential, EntraCredential
+from shared.registry.flights import Flights
+from shared.registry.pulls import Pulls
 from shared.registry.registry_auth import RegistryAuthenticator
 from shared.registry.repository import PAGE_SIZE, RepositoryClient
 from shared.registry.scopes import Scope, repository_scope
@@ -49,6 +51,9 @@ class RegistryClient:
             options=options or TransportOptions(),
             authenticate=self._authenticate(credential, origin_of(base_url)),
         )
+        self.pulls = Pulls(login_server)
+        """How many pulls the registry said are left."""
+        self._flights = Flights()
         self._guard = threading.Lock()
         self._repositories: dict[RepositoryName, RepositoryClient] = {}
 
@@ -79,7 +84,9 @@ class RegistryClient:
         with self._guard:
             found = self._repositories.get(name)
             if found is None:
-                found = self._repositories[name] = RepositoryClient(self._transport, self.login_server, name)
+                found = self._repositories[name] = RepositoryClient(
+                    self._transport, self.login_server, name, pulls=self.pulls, flights=self._flights
+                )
             return found
 
     def expect(self, names: Iterable[RepositoryName], *actions: str) -> None:

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
-from typing import Final
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Final
 
 from shared.errors import (
     AccessDenied,
+    ContentRejected,
     CopyFailed,
     DigestMismatch,
     InvalidManifest,
@@ -57,6 +58,24 @@ def _twice_if_corrupt[Result](read: Callable[[], Result]) -> Result:
         if not isinstance(error.cause, DigestMismatch):
             raise
         return read()
+
+
+def _check_algorithm(digest: Digest, place: str) -> None:
+    """Refuse a manifest that is addressed by anything but sha256.
+
+    A push under a tag leaves the algorithm to the registry, which takes sha256: the target's tag would show
+    another digest than the source's, and who refers to the manifest by its own would not find it there.
+    Registries need not take another algorithm either (image-spec, descriptor.md, "Registered algorithms").
+
+    :raises ContentRejected: then.
+    """
+    algorithm = digest.partition(":")[0]
+    if algorithm != "sha256":
+        raise ContentRejected(
+            f"{digest}: manifests addressed by {algorithm} are not copied, since a target may keep them "
+            "under another digest; push it again with sha256",
+            registry=place,
+        )
 
 
 class Transfer:
@@ -134,6 +153,7 @@ class Transfer:
 
     def _read(self, descriptor: Descriptor, *, present: bool) -> Node:
         with blamed_on("source", f"{self.source.place}@{descriptor.digest}"):
+            _check_algorithm(descriptor.digest, self.source.place)
             fetched = _twice_if_corrupt(lambda: self.source.fetch_manifest(descriptor.digest))
             manifest = parse_manifest(fetched.content, fetched.descriptor.media_type or descriptor.media_type)
             stated = Descriptor(
@@ -152,45 +172,72 @@ class Transfer:
                 return None
 
     def move(self, graph: Graph, *, root_too: bool) -> None:
-        """Copy everything that is missing, the root itself only if asked to."""
+        """Copy everything that is missing, the root itself only if asked to.
+
+        All blobs are asked for before any is sent: what is there costs a request, and no upload may keep
+        that waiting.
+        """
         order = Order(graph)
-        running: dict[Future[None], Digest] = {
-            self.pool.submit(self._move_blob, blob): blob.digest for blob in order.blobs
+        asked: dict[Future[Any], Descriptor] = {
+            self.pool.submit(self._is_settled, blob): blob for blob in order.blobs
         }
+        running: dict[Future[Any], Digest] = {}
         free = order.free()
         try:
-            while running or free:
+            while asked or running or free:
                 for node in free:
                     if node is not graph.root or root_too:
                         running[self.pool.submit(self._push, graph, node)] = node.descriptor.digest
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                done, _ = wait([*asked, *running], return_when=FIRST_COMPLETED)
                 free = []
-                for future in done:
+                for answer in [each for each in asked if each in done]:  # in their order: largest first
+                    blob = asked.pop(answer)
+                    if answer.result():
+                        free.extend(order.finished(blob.digest))
+                    else:
+                        running[self.pool.submit(self._send_blob, blob)] = blob.digest
+                for future in [each for each in running if each in done]:
                     future.result()
                     free.extend(order.finished(running.pop(future)))
         except BaseException:
             self.stop.set()
-            for future in running:
-                future.cancel()
-            wait(running)
+            left = [*asked, *running]
+            for each in left:
+                each.cancel()
+            wait(left)
             raise
 
-    def _move_blob(self, blob: Descriptor, *, force: bool = False) -> None:
+    def _is_settled(self, blob: Descriptor) -> bool:
+        """Tell whether the target has the blob, or took it from a sibling."""
         self.checkpoint()
-        what = f"{self.target.place}@{blob.digest}"
-        with blamed_on("target", what):
-            if not force:
-                if blob.digest in self._moved or self.target.blob_exists(blob):
-                    self.tally.add("blobs_skipped")
-                    return
-                sibling = self._siblings(blob.digest)
-                if sibling is not None and self.target.mount_blob(blob, sibling):
-                    self.tally.add("blobs_mounted")
-                    return
-            _twice_if_corrupt(lambda: self.target.push_blob(blob, lambda: self._open(blob)))
+        with blamed_on("target", f"{self.target.place}@{blob.digest}"):
+            if blob.digest in self._moved or self.target.blob_exists(blob):
+                self.tally.add("blobs_skipped")
+                return True
+            sibling = self._siblings(blob.digest)
+            if sibling is None or not self.target.mount_blob(blob, sibling):
+                return False
+            self.tally.add("blobs_mounted")
+            return True
+
+    def _send_blob(self, blob: Descriptor) -> None:
+        """Send the blob, and count it where it was this copy that sent it, and not another one at once."""
+        self.checkpoint()
+        sent = False
+
+        def opened() -> AbstractContextManager[Iterator[bytes]]:
+            nonlocal sent
+            sent = True
+            return self._open(blob)
+
+        with blamed_on("target", f"{self.target.place}@{blob.digest}"):
+            _twice_if_corrupt(lambda: self.target.push_blob(blob, opened))
         self._moved.add(blob.digest)
-        self.tally.add("blobs_copied")
-        self.tally.add("bytes_copied", blob.size)
+        if sent:
+            self.tally.add("blobs_copied")
+            self.tally.add("bytes_copied", blob.size)
+        else:
+            self.tally.add("blobs_skipped")
 
     @contextmanager
     def _open(self, blob: Descriptor) -> Iterator[Iterator[bytes]]:
@@ -247,4 +294,4 @@ class Transfer:
             self._heal(graph, below)
             self.target.push_manifest(below.content, below.descriptor.media_type)
         for blob in node.blobs:
-            self._move_blob(blob, force=True)
+            self._send_blob(blob)

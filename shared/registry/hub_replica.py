@@ -10,16 +10,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
-from shared.errors import AccessDenied, InvalidManifest, NotFound, OperationDisallowed, RegistryError
+from shared.errors import (
+    AccessDenied,
+    NotFound,
+    OperationDisallowed,
+    RateLimited,
+    RegistryError,
+)
 from shared.oci.graph import Edges
 from shared.oci.media_types import may_point_at_manifests
-from shared.oci.names import DOCKER_HUB, Digest, RepositoryName, TagName
+from shared.oci.names import DOCKER_HUB, Digest, LoginServer, RepositoryName, TagName
 from shared.registry.acr_attributes import ManifestAttributes, RepositoryAttributes
 from shared.registry.client import RegistryClient
 from shared.registry.dockerhub import DockerHubClient
-from shared.registry.dockerhub_records import HubTag
+from shared.registry.hub_reading import HubBodies, HubListing, tag_record, unlisted
 from shared.registry.repository import RepositoryClient
 from shared.registry.snapshot import read_edges
 from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRecord
@@ -27,26 +33,52 @@ from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRec
 _LISTED_FOR: Final = 5.0
 """How long a list is taken as what there is now; Docker Hub itself refuses to delete what something holds."""
 
+PULL_RESERVE: Final = 50
+"""How many pulls are left to others unless settings say so."""
+
 _DEEPEST: Final = 10
+_UNLISTED: Final = "Docker Hub did not list its manifests: what no tag reaches is not known, and stays"
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 type SourceTimes = Callable[[RepositoryName, TagName, Digest], tuple[datetime, datetime] | None]
 """Returns when a tag was created and last pushed at its source, if it holds what was copied from there."""
 
 
+class EdgeMemory(Protocol):
+    """What manifests were seen to point at, remembered so that none is pulled for it twice."""
+
+    def load(self, registry: LoginServer, repository: RepositoryName) -> Mapping[Digest, Edges]:
+        """Return what was saved."""
+
+    def save(self, registry: LoginServer, repository: RepositoryName, edges: Mapping[Digest, Edges]) -> None:
+        """Replace what was saved."""
+
+
 class HubReplica:
     """Looks at and cleans repositories of Docker Hub; answers as :class:`shared.registry.acr.AcrClient` does.
 
     ``source_times`` tells what Docker Hub does not know: there each replicated tag is as old as its
-    replication (goharbor/harbor #17401), and retention by that would remove the wrong ones.
+    replication (goharbor/harbor #17401), and retention by that would remove the wrong ones. A snapshot stops
+    before fewer than ``pull_reserve`` pulls are left, and goes on from its ``memory`` later.
     """
 
-    def __init__(self, api: DockerHubClient, registry: RegistryClient, *, source_times: SourceTimes) -> None:
+    def __init__(
+        self,
+        api: DockerHubClient,
+        registry: RegistryClient,
+        *,
+        source_times: SourceTimes,
+        memory: EdgeMemory | None = None,
+        pull_reserve: int = PULL_RESERVE,
+    ) -> None:
         self.login_server = DOCKER_HUB
         self._api = api
         self._registry = registry
         self._source_times = source_times
-        self._listings: dict[RepositoryName, _Listing] = {}
+        self._memory = memory
+        self._pull_reserve = pull_reserve
+        self._edges: dict[RepositoryName, Mapping[Digest, Edges]] = {}
+        self._listings: dict[RepositoryName, HubListing] = {}
         self._guard = threading.Lock()
 
     def repository(self, name: RepositoryName) -> RepositoryClient:
@@ -72,22 +104,29 @@ class HubReplica:
         Each body that is not known yet is a pull of Docker Hub's.
 
         :raises NotFound: when the repository does not exist.
+        :raises RateLimited: when too few pulls are left; what was read until then is remembered.
         """
         self.repository_attributes(name)
-        listing = _Listing.of(self._api, self.repository(name), name)
-        reading = _Reading(self.repository(name), dict(edges_known or {}))
+        listing = HubListing.of(self._api, self.repository(name), name)
+        reading = HubBodies(self.repository(name), dict(edges_known or {}), self._pull_reserve)
         manifests = {each.record.digest: each.record for each in listing.manifests.values()}
         level = list(manifests.values())
-        for _ in range(_DEEPEST):
-            level = [
-                _unlisted(child, record)
-                for record in level
-                for child in reading.edges_of(record).children
-                if child not in manifests
-            ]
-            if not level:
-                break
-            manifests.update((record.digest, record) for record in level)
+        try:
+            for _ in range(_DEEPEST):
+                level = [
+                    unlisted(child, record)
+                    for record in level
+                    for child in reading.edges_of(record).children
+                    if child not in manifests
+                ]
+                if not level:
+                    break
+                manifests.update((record.digest, record) for record in level)
+        except RateLimited:
+            if self._memory is not None:
+                self._memory.save(DOCKER_HUB, name, reading.of(manifests))
+            raise
+        self._edges[name] = reading.edges
         there = [record for record in manifests.values() if record.digest not in reading.gone]
         return RepositorySnapshot(
             registry=DOCKER_HUB,
@@ -95,8 +134,9 @@ class HubReplica:
             taken_at=datetime.now(UTC),
             tags=tuple(self._aged(name, tag) for tag in listing.tags.values()),
             manifests=tuple(there),
-            edges={digest: found for digest, found in reading.edges.items() if digest in manifests},
+            edges=reading.of(manifests),
             unreadable=reading.unreadable,
+            warnings=() if listing.complete else (_UNLISTED,),
         )
 
     def tag_attributes(self, name: RepositoryName, tag: TagName) -> TagRecord | None:
@@ -104,7 +144,7 @@ class HubReplica:
         found = self._api.find_tag(name, tag)
         if found is None:
             return None
-        return _tag_record(found, self.repository(name))
+        return tag_record(found, self.repository(name))
 
     def manifest_attributes(self, name: RepositoryName, digest: Digest) -> ManifestAttributes | None:
         """Return the manifest, with the tags on it as they were listed some seconds ago at most."""
@@ -125,6 +165,12 @@ class HubReplica:
         if newest_first:
             found.sort(key=lambda each: each.record.updated, reverse=True)
         return iter(found)
+
+    def lists_all(self, name: RepositoryName) -> bool:
+        """Tell whether Docker Hub lists every manifest, or only those are known that tags point at."""
+        self._listed(name)
+        with self._guard:
+            return self._listings[name].complete
 
     def read_edges(self, name: RepositoryName, record: ManifestRecord) -> Edges:
         """Return what the body of one manifest points at.
@@ -157,8 +203,15 @@ class HubReplica:
         return removed
 
     def _delete_manifest(self, repository: RepositoryClient, digest: Digest) -> bool:
+        name = repository.name
+        if name not in self._edges:
+            self._edges[name] = {} if self._memory is None else self._memory.load(DOCKER_HUB, name)
         try:
-            return repository.delete_manifest(digest)
+            return repository.delete_manifest(
+                digest,
+                pointing=self._edges[name].get(digest, Edges()),
+                untag=lambda tag: self.untag(name, tag),
+            )
         except AccessDenied as error:
             raise OperationDisallowed(
                 f"{digest} is held by something that is not in the plan: {error.message}", registry=DOCKER_HUB
@@ -181,86 +234,9 @@ class HubReplica:
         with self._guard:
             listing = self._listings.get(name)
             if listing is None or time.monotonic() - listing.at > _LISTED_FOR:
-                listing = self._listings[name] = _Listing.of(self._api, self.repository(name), name)
+                listing = self._listings[name] = HubListing.of(self._api, self.repository(name), name)
             return list(listing.tags.values()), list(listing.manifests.values())
 
     def _aged(self, name: RepositoryName, tag: TagRecord) -> TagRecord:
         times = self._source_times(name, tag.name, tag.digest)
         return tag if times is None else tag._replace(created=times[0], updated=times[1])
-
-
-class _Listing:
-    """What Docker Hub listed of one repository."""
-
-    def __init__(self, tags: dict[TagName, TagRecord], manifests: dict[Digest, ManifestAttributes]) -> None:
-        self.at = time.monotonic()
-        self.tags = tags
-        self.manifests = manifests
-
-    @classmethod
-    def of(cls, api: DockerHubClient, repository: RepositoryClient, name: RepositoryName) -> "_Listing":
-        """List manifests first: a tag that appears meanwhile is then on one that is known, or on none."""
-        listed = api.list_manifests(name)
-        tags = {
-            record.name: record
-            for tag in api.list_tags(name)
-            if (record := _tag_record(tag, repository)) is not None
-        }
-        manifests = {
-            each.digest: ManifestAttributes(
-                ManifestRecord(
-                    each.digest, each.media_type, each.pushed or _now(), each.pushed or _now(), each.size
-                ),
-                tuple(tag.name for tag in tags.values() if tag.digest == each.digest),
-            )
-            for each in listed or ()
-        }
-        for tag in tags.values():
-            if tag.digest not in manifests:
-                described = repository.resolve(tag.digest)
-                media_type = None if described is None else described.media_type
-                manifests[tag.digest] = ManifestAttributes(
-                    ManifestRecord(tag.digest, media_type, tag.updated, tag.updated), (tag.name,)
-                )
-        return cls(tags, manifests)
-
-
-class _Reading:
-    """Bodies that were read, and why others could not be."""
-
-    def __init__(self, repository: RepositoryClient, edges: dict[Digest, Edges]) -> None:
-        self._repository = repository
-        self.edges = edges
-        self.unreadable: dict[Digest, str] = {}
-        self.gone: set[Digest] = set()
-
-    def edges_of(self, record: ManifestRecord) -> Edges:
-        if record.digest in self.edges or not may_point_at_manifests(record.media_type):
-            return self.edges.get(record.digest, Edges())
-        try:
-            self.edges[record.digest] = read_edges(self._repository, record)
-        except NotFound:
-            self.gone.add(record.digest)
-        except InvalidManifest as error:
-            self.unreadable[record.digest] = str(error)
-        return self.edges.get(record.digest, Edges())
-
-
-def _unlisted(digest: Digest, parent: ManifestRecord) -> ManifestRecord:
-    """Return a child that no list has: as old as its index, of a type that its body will tell."""
-    return ManifestRecord(digest, None, parent.created, parent.updated)
-
-
-def _tag_record(tag: HubTag, repository: RepositoryClient) -> TagRecord | None:
-    digest = tag.digest
-    if digest is None:
-        described = repository.resolve(tag.name)
-        if described is None:
-            return None
-        digest = described.digest
-    pushed = tag.pushed or _now()  # of unknown age is young
-    return TagRecord(tag.name, digest, pushed, pushed)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

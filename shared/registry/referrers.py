@@ -53,11 +53,13 @@ class Referrers:
         transport: Transport,
         base: str,
         *,
+        resolve: Callable[[TagName], Digest | None],
         fetch: Callable[[TagName], FetchedManifest],
         push: Callable[[bytes, str, TagName], Descriptor],
     ) -> None:
         self._transport = transport
         self._base = base
+        self._resolve = resolve
         self._fetch = fetch
         self._push = push
         self._api_lists = False
@@ -133,23 +135,62 @@ class Referrers:
         return index
 
     def _add_to_tag(self, subject: Digest, referrer: Descriptor) -> None:
-        """Add the referrer to the fallback tag, and look again, because others may do the same at once."""
+        """Add the referrer to the fallback tag, and look again, because others may do the same at once.
+
+        What others wrote there stays as it is, to the last key that is not known here.
+        """
         tag = fallback_tag(subject)
         for round_ in range(_ROUNDS):
-            time.sleep(random.uniform(0, self._transport.options.backoff * round_))  # noqa: S311 - jitter
-            present = self._from_tag(subject)
-            if any(each.digest == referrer.digest for each in present):
+            self._pause(round_)
+            document = self._read_tag(subject) or {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX}
+            listed = document.get("manifests") or []
+            if any(each["digest"] == referrer.digest for each in listed):
                 return
-            document = {
-                "schemaVersion": 2,
-                "mediaType": media_types.OCI_INDEX,
-                "manifests": [_to_json(each) for each in (*present, referrer)],
-            }
-            self._push(json.dumps(document).encode(), media_types.OCI_INDEX, tag)
+            self._write_tag(subject, {**document, "manifests": [*listed, _to_json(referrer)]})
         raise RegistryUnavailable(
             f"{referrer.digest} could not be added to {tag}: others keep overwriting it",
             registry=self._transport.registry,
         )
+
+    def forget(self, subject: Digest, referrer: Digest, *, empty: Callable[[TagName, Digest], bool]) -> None:
+        """Take a deleted referrer out of the list that a tag holds, if one does.
+
+        As the specification asks for where there is no API (distribution-spec, "Deleting Manifests"). A list
+        that becomes empty is handed to ``empty``, with its tag and digest, and stays as an empty one where
+        that returns ``False``.
+        """
+        tag = fallback_tag(subject)
+        with self._guard:
+            for round_ in range(_ROUNDS):
+                self._pause(round_)
+                held = self._resolve(tag)
+                document = None if held is None else self._read_tag(subject)
+                listed = [] if document is None else document.get("manifests") or []
+                left = [each for each in listed if each["digest"] != referrer]
+                if held is None or document is None or len(left) == len(listed):
+                    return
+                if self._resolve(tag) != held:
+                    continue  # somebody else has just written it
+                if not left and empty(tag, held):
+                    return
+                self._write_tag(subject, {**document, "manifests": left})
+
+    def _pause(self, round_: int) -> None:
+        time.sleep(random.uniform(0, self._transport.options.backoff * round_))  # noqa: S311 - jitter
+
+    def _read_tag(self, subject: Digest) -> dict[str, Any] | None:
+        """Return the fallback tag's index as it was written, ``None`` when there is none."""
+        try:
+            fetched = self._fetch(fallback_tag(subject))
+        except NotFound:
+            return None
+        self._index(fetched.content, subject)
+        document: dict[str, Any] = json.loads(fetched.content)
+        return document
+
+    def _write_tag(self, subject: Digest, document: Mapping[str, Any]) -> None:
+        media_type = document.get("mediaType") or media_types.OCI_INDEX
+        self._push(json.dumps(document).encode(), media_type, fallback_tag(subject))
 
 
 def _to_json(descriptor: Descriptor) -> Mapping[str, Any]:

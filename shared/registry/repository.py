@@ -1,7 +1,8 @@
 """One repository of a registry, over the OCI distribution API."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -10,21 +11,30 @@ import requests
 
 from shared.errors import (
     AccessDenied,
+    ContentRejected,
     DigestMismatch,
     InvalidManifest,
     InvalidName,
+    NotFound,
+    OperationDisallowed,
     ProtocolViolation,
+    RegistryError,
 )
+from shared.oci.graph import Edges
 from shared.oci.manifest import MAX_MANIFEST_BYTES, Descriptor, digest_of, parse_manifest
-from shared.oci.media_types import ACCEPT_MANIFESTS
+from shared.oci.media_types import ACCEPT_MANIFESTS, may_point_at_manifests
 from shared.oci.names import Digest, LoginServer, RepositoryName, TagName, parse_digest, parse_tag
 from shared.registry.blobs import digest_matches, open_blob
 from shared.registry.content import FetchedManifest, OpenBlob
+from shared.registry.flights import Flights
+from shared.registry.pulls import Pulls
 from shared.registry.redaction import redact
 from shared.registry.referrers import Referrers
 from shared.registry.transport import Transport
 from shared.registry.uploads import Uploads
 from shared.registry.wire import follow_pages, json_object, next_link
+
+logger = logging.getLogger("steward.repository")
 
 PAGE_SIZE: Final = 1000
 _FOUND_OR_NOT: Final = frozenset({200, 404})
@@ -35,15 +45,26 @@ _STORED: Final = frozenset({200, 201, 202})
 class RepositoryClient:
     """Reads and writes one repository; a source and a target of :func:`shared.registry.copy.copy_graph`."""
 
-    def __init__(self, transport: Transport, login_server: LoginServer, name: RepositoryName) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        login_server: LoginServer,
+        name: RepositoryName,
+        *,
+        pulls: Pulls,
+        flights: Flights,
+    ) -> None:
         self._transport = transport
         self.login_server = login_server
         self.name = name
+        self.pulls = pulls
+        """How many pulls the registry said are left."""
         self._base = f"/v2/{name}"
-        self._uploads = Uploads(transport, f"{self._base}/blobs/uploads/", self.blob_exists)
+        self._uploads = Uploads(transport, name, self.blob_exists, flights)
         self._referrers = Referrers(
             transport,
             f"{self._base}/referrers/",
+            resolve=self._digest_of,
             fetch=self.fetch_manifest,
             push=lambda content, media_type, tag: self.push_manifest(content, media_type, tag=tag),
         )
@@ -63,6 +84,7 @@ class RepositoryClient:
         )
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
+        self.pulls.note(response.headers)
         stated, length = response.headers.get("Docker-Content-Digest"), response.headers.get("Content-Length")
         media_type = _media_type(response)
         if not stated or not length or not length.isdigit() or not media_type:
@@ -81,6 +103,7 @@ class RepositoryClient:
         response = self._transport.request(
             "GET", self._manifest(reference), headers={"Accept": ACCEPT_MANIFESTS}
         )
+        self.pulls.note(response.headers)
         content = response.content
         if len(content) > MAX_MANIFEST_BYTES:
             raise ProtocolViolation(
@@ -173,13 +196,64 @@ class RepositoryClient:
         """Return the manifests that point at the subject, by the API or else by the fallback tag."""
         return self._referrers.list(subject)
 
-    def delete_manifest(self, digest: Digest) -> bool:
+    def delete_manifest(
+        self,
+        digest: Digest,
+        *,
+        pointing: Edges | None = None,
+        untag: Callable[[TagName], object] | None = None,
+    ) -> bool:
         """Delete the manifest and every tag on it; ``False`` when it was already gone.
+
+        Where a tag stands in for the referrers API, a deleted referrer is taken out of the tag's list.
+        ``pointing`` is what the body points at; unless that is known, the body is read, which Docker Hub
+        counts as a pull. ``untag`` removes a tag alone, where the registry has a way to.
 
         :raises OperationDisallowed: when it is locked, or the registry does not delete.
         """
+        subject = self._subject(digest) if pointing is None else pointing.subject
+        deleted = self._delete(digest)
+        if subject is not None:
+            self._forget_referrer(subject, digest, untag)
+        return deleted
+
+    def _delete(self, digest: Digest) -> bool:
         response = self._transport.request("DELETE", self._manifest(digest), expect=_DELETED_OR_GONE)
         return response.status_code != HTTPStatus.NOT_FOUND
+
+    def _subject(self, digest: Digest) -> Digest | None:
+        described = self.resolve(digest)
+        if described is None or not may_point_at_manifests(described.media_type):
+            return None
+        try:
+            fetched = self.fetch_manifest(digest)
+            manifest = parse_manifest(fetched.content, fetched.descriptor.media_type)
+        except (NotFound, InvalidManifest):
+            return None
+        return None if manifest.subject is None else manifest.subject.digest
+
+    def _forget_referrer(
+        self, subject: Digest, referrer: Digest, untag: Callable[[TagName], object] | None
+    ) -> None:
+        """Take the referrer out of its subject's list; an entry that stays there harms nobody."""
+
+        def empty(tag: TagName, digest: Digest) -> bool:
+            if untag is not None:
+                untag(tag)
+            with suppress(OperationDisallowed, AccessDenied, ContentRejected):
+                self._delete(digest)
+                return True
+            return untag is not None
+
+        try:
+            self._referrers.forget(subject, referrer, empty=empty)
+        except RegistryError:
+            fields = {"registry": self.login_server, "repository": self.name, "subject": subject}
+            logger.warning("a deleted referrer is still listed", extra=fields, exc_info=True)
+
+    def _digest_of(self, tag: TagName) -> Digest | None:
+        found = self.resolve(tag)
+        return None if found is None else found.digest
 
     def _manifest(self, reference: TagName | Digest) -> str:
         return f"{self._base}/manifests/{quote(reference, safe=':')}"

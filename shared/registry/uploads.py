@@ -29,9 +29,10 @@ from shared.errors import (
     StewardError,
 )
 from shared.oci.manifest import Descriptor
-from shared.oci.names import Digest
+from shared.oci.names import Digest, RepositoryName
 from shared.registry.blobs import verified
 from shared.registry.content import OpenBlob
+from shared.registry.flights import Flight, Flights
 from shared.registry.transport import Transport
 
 SMALL: Final = 1024 * 1024
@@ -89,17 +90,24 @@ class _Sized:
 
 
 class Uploads:
-    """Uploads to one repository; two threads that want the same blob there make one upload."""
+    """Uploads to one repository; threads that want the same blob there, or beside it, make one upload."""
 
-    def __init__(self, transport: Transport, base: str, exists: Callable[[Descriptor], bool]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        name: RepositoryName,
+        exists: Callable[[Descriptor], bool],
+        flights: Flights,
+    ) -> None:
         self._transport = transport
-        self._base = base
+        self._name = name
+        self._base = f"/v2/{name}/blobs/uploads/"
         self._exists = exists
+        self._flights = flights
         self._guard = threading.Lock()
-        self._flights: dict[Digest, threading.Lock] = {}
         self._opened: dict[Digest, Session] = {}
 
-    def mount(self, descriptor: Descriptor, source: str) -> bool:
+    def mount(self, descriptor: Descriptor, source: RepositoryName) -> bool:
         """Tell whether the registry took the blob from the other repository.
 
         Where it opens a session instead, the session is kept for the upload that follows; where it refuses
@@ -116,26 +124,44 @@ class Uploads:
             return False
         if response.status_code == requests.codes.created:
             return True
-        with self._guard:
-            self._opened[descriptor.digest] = self._session(response)
+        self._keep(descriptor.digest, self._session(response))
         return False
 
     def push(self, descriptor: Descriptor, source: bytes | Iterable[bytes] | OpenBlob) -> None:
-        """Store the blob; see :class:`shared.registry.content.ContentTarget`."""
+        """Store the blob; see :class:`shared.registry.content.ContentTarget`.
+
+        The source is not opened when another thread's upload of the blob serves this one, too.
+        """
         open_source, attempts = _opener(source)
+        while True:
+            with self._flights.board(descriptor.digest, self._name) as flight:
+                if flight is None:
+                    self._push(descriptor, open_source, attempts)
+                    return
+            flight.wait()
+            if self._is_served_by(flight, descriptor):
+                self._keep(descriptor.digest, None)
+                return
+
+    def _is_served_by(self, flight: Flight, descriptor: Descriptor) -> bool:
+        """Tell whether another thread's upload put the blob here, or did where it can be mounted from."""
+        if flight.repository == self._name:
+            return flight.landed or self._exists(descriptor)
+        if not flight.landed:
+            return False
+        if self.mount(descriptor, flight.repository):
+            return True
+        self._flights.stop_mounting()
+        return False
+
+    def _keep(self, digest: Digest, session: Session | None) -> None:
+        """Keep an open session for the upload that follows, and cancel one that is not needed any more."""
         with self._guard:
-            flight = self._flights.setdefault(descriptor.digest, threading.Lock())
-        if flight.acquire(blocking=False):
-            try:
-                self._push(descriptor, open_source, attempts)
-            finally:
-                flight.release()
-                with self._guard:
-                    self._flights.pop(descriptor.digest, None)
-            return
-        with flight:  # another thread is at it; whether it succeeded is for the registry to say
-            if not self._exists(descriptor):
-                self._push(descriptor, open_source, attempts)
+            before = self._opened.pop(digest, None)
+            if session is not None:
+                self._opened[digest] = session
+        if before is not None:
+            self._cancel(before)
 
     def _push(self, descriptor: Descriptor, open_source: OpenBlob, attempts: int) -> None:
         for attempt in range(1, attempts + 1):
@@ -190,9 +216,12 @@ class Uploads:
         try:
             yield
         except BaseException:
-            with suppress(StewardError):
-                self._transport.request("DELETE", session.location, expect=_STATUS)
+            self._cancel(session)
             raise
+
+    def _cancel(self, session: Session) -> None:
+        with suppress(StewardError):
+            self._transport.request("DELETE", session.location, expect=_STATUS)
 
     def _commit(self, session: Session, descriptor: Descriptor, body: bytes | _Sized) -> None:
         mark = "&" if "?" in session.location else "?"
