@@ -24,6 +24,12 @@ refused: Final = _METER.create_counter("steward.repositories.refused", unit="{re
 replicated: Final = _METER.create_counter("steward.tags.replicated", unit="{tag}", description="By result.")
 copied: Final = _METER.create_counter("steward.replication.copied", unit="By")
 duration: Final = _METER.create_histogram("steward.replication.duration", unit="s")
+lag: Final = _METER.create_histogram(
+    "steward.replication.lag", unit="s", description="From the push to the source to the copied tag."
+)
+pulls_left: Final = _METER.create_gauge(
+    "steward.pulls.remaining", unit="{pull}", description="As the registry last said; absent without a limit."
+)
 
 _UNFINISHED: Final = frozenset({"moved", "retagged", "locked", "reachable", "failed", "skipped"})
 
@@ -44,3 +50,16 @@ def count_replication(registry: str, result: str, *, size: int, seconds: float) 
     replicated.add(1, {"registry": registry, "result": result})
     copied.add(size, {"registry": registry})
     duration.record(seconds, {"registry": registry, "result": result})
+
+
+def record_lag(registry: str, run: str, seconds: float) -> None:
+    """Record how long after its push a target had a tag; ``run`` is what copied it.
+
+    Pushes are told apart from reconciliations, which also copy what was pushed years ago.
+    """
+    lag.record(seconds, {"registry": registry, "run": run.partition("-")[0]})
+
+
+def record_pulls_left(registry: str, remaining: int) -> None:
+    """Record how many pulls a registry said are left."""
+    pulls_left.set(remaining, {"registry": registry})

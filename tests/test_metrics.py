@@ -9,13 +9,17 @@ import json
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from shared.metrics import count_replication, count_repository
+from shared.metrics import count_replication, count_repository, record_lag, record_pulls_left
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
 counts = {"untagged": 2, "deleted": 3, "bytes_freed_at_most": 100, "refused": 0, "moved": 1}
 count_repository("demo.azurecr.io", counts)
 count_repository("demo.azurecr.io", {"untagged": 1, "deleted": 0, "refused": 1})
 count_replication("docker.io", "copied", size=50, seconds=1.5)
+record_lag("docker.io", "pushes-20260101", 2.5)
+record_lag("docker.io", "reconciliation-20260101t000000000000z", 9e6)
+record_pulls_left("docker.io", 76)
+record_pulls_left("docker.io", 75)
 found = {}
 for resource in reader.get_metrics_data().resource_metrics:
     for scope in resource.scope_metrics:
@@ -38,4 +42,7 @@ def test_what_happened_is_counted_by_registry_and_result() -> None:
         "steward.tags.replicated registry=docker.io result=copied": 1,
         "steward.replication.copied registry=docker.io": 50,
         "steward.replication.duration registry=docker.io result=copied": 1.5,
+        "steward.replication.lag registry=docker.io run=pushes": 2.5,
+        "steward.replication.lag registry=docker.io run=reconciliation": 9e6,
+        "steward.pulls.remaining registry=docker.io": 75,
     }

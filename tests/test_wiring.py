@@ -84,7 +84,7 @@ def test_each_registry_has_one_client_whoever_asks_and_however_many_at_once(quie
 
 def test_a_registry_of_ours_is_the_same_client_as_source_and_as_target(quiet: World) -> None:
     registries = quiet.services.registries
-    assert registries.target(quiet.registry) is registries.acr(quiet.registry)
+    assert registries.target(quiet.registry) is registries.source(quiet.registry)
 
 
 def test_a_registry_that_the_settings_do_not_name_is_no_source(quiet: World) -> None:

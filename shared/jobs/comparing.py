@@ -110,7 +110,7 @@ class _RepositoryComparison:
 
     def _source_tags(self) -> dict[TagName, Digest]:
         """Return the source's tags; none when the repository is gone."""
-        acr = self._services.registries.acr(self._part.registry)
+        acr = self._services.registries.source(self._part.registry)
         try:
             return {tag.name: tag.digest for tag in acr.list_tag_records(self._part.repository)}
         except NotFound:

@@ -33,7 +33,7 @@ class Mirror:
 
     def __init__(self, services: Services, registry: LoginServer, now: datetime) -> None:
         self._services = services
-        self._acr = services.registries.acr(registry)
+        self._acr = services.registries.source(registry)
         self._now = now
         self._targets: dict[Place, TargetRepository] = {}
 

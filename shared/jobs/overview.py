@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from statistics import median_high
 from typing import Any, Final
 
 from shared.errors import StewardError
@@ -25,7 +26,10 @@ _TROUBLE: Final = ("failures", "failed", "refused", "closed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """What a run replicated: how often each result came, by route too, and what did not work."""
+    """What a run replicated: how often each result came, by route too, and what did not work.
+
+    ``lags`` are the seconds from the push to the copied tag, where the source told when that was.
+    """
 
     results: Mapping[str, int]
     routes: Mapping[str, Mapping[str, int]]
@@ -33,6 +37,7 @@ class Copies:
     seconds: tuple[float, ...]
     failed: tuple[Document, ...]
     throttled: tuple[Document, ...]
+    lags: tuple[float, ...] = ()
 
     @property
     def total(self) -> int:
@@ -43,6 +48,16 @@ class Copies:
     def median_seconds(self) -> float | None:
         """Return how long the copy in the middle took."""
         return sorted(self.seconds)[len(self.seconds) // 2] if self.seconds else None
+
+    @property
+    def median_lag(self) -> float | None:
+        """Return how long after its push the tag in the middle was copied."""
+        return median_high(self.lags) if self.lags else None
+
+    @property
+    def longest_lag(self) -> float | None:
+        """Return how long after its push the latest tag was copied."""
+        return max(self.lags, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +191,7 @@ def _copies(services: Services, name: str) -> Copies:
     results: Counter[str] = Counter()
     routes: dict[str, Counter[str]] = {}
     seconds: list[float] = []
+    lags: list[float] = []
     shown: dict[str, list[Document]] = {"failed": [], "deferred": []}
     copied = 0
     for outcome in islice(services.runs.replications(name).read(), _LINES):
@@ -185,6 +201,8 @@ def _copies(services: Services, name: str) -> Copies:
         copied += int(outcome.get("bytes_copied", 0))
         if result == "copied":
             seconds.append(float(outcome.get("seconds", 0.0)))
+        if outcome.get("lag_seconds") is not None:
+            lags.append(float(outcome["lag_seconds"]))
         if result in shown:
             shown[result].append(outcome)
     return Copies(
@@ -194,6 +212,7 @@ def _copies(services: Services, name: str) -> Copies:
         seconds=tuple(seconds),
         failed=tuple(reversed(shown["failed"][-_SHOWN:])),
         throttled=tuple(reversed(shown["deferred"][-_SHOWN:])),
+        lags=tuple(lags),
     )
 
 

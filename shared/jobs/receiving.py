@@ -1,18 +1,22 @@
 """A registry event comes in; work for the queues comes out."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from shared.errors import InvalidEvent
+from shared.errors import InvalidEvent, InvalidName
 from shared.jobs.followers import signed_tags
 from shared.jobs.reconciling import open_comparison
 from shared.jobs.runs import open_push_cleanup, replication_run
 from shared.jobs.services import Services
 from shared.messages import ReplicateTag
+from shared.metrics import count_replication
 from shared.oci.names import LoginServer, Reference
 from shared.policy import Policy
+from shared.replication.advice import advise
 from shared.replication.events import RegistryEvent, parse_registry_events
+from shared.replication.report import ReplicationOutcome
 from shared.replication.routes import UnmappablePush, route_push, unmappable
 
 PUSH: Final = "push"
@@ -75,11 +79,14 @@ def _receive(services: Services, event: RegistryEvent, now: datetime) -> Receive
     for tag in signed_tags(services, policy, pushed):
         targets += _replicate(services, policy, replace(pushed, tag=tag, digest=None), now=now, refresh=True)
     cleanup = open_push_cleanup(services, policy, pushed, now=now) if event.tag is not None else None
+    nameless = unmappable(pushed, policy.replication)
+    for each in nameless:
+        _record_unmappable(services, event, pushed, each, now=now)
     return ReceivedEvent(
         event=event,
         login_server=login_server,
         targets=tuple(targets),
-        unmappable=unmappable(pushed, policy.replication),
+        unmappable=nameless,
         cleanup=cleanup,
     )
 
@@ -102,6 +109,31 @@ def _replicate(
         )
         targets.append(routed.target)
     return targets
+
+
+def _record_unmappable(
+    services: Services, event: RegistryEvent, pushed: Reference, unmapped: UnmappablePush, *, now: datetime
+) -> None:
+    """Record the push as failed; no message asks for it, since it would fail until the policy changes.
+
+    Once, however often its event comes: it is noted after it is recorded, so that none is lost.
+    """
+    run = replication_run(now)
+    told = f"{event.id} {unmapped.route} {unmapped.template} {unmapped.reason}"
+    key = hashlib.sha256(told.encode()).hexdigest()[:32]
+    if services.runs.is_noted(run, key):
+        return
+    outcome = ReplicationOutcome(
+        route=unmapped.route,
+        source=replace(pushed, digest=None),
+        target=unmapped.template,
+        result="failed",
+        detail=advise(InvalidName(unmapped.reason)),
+        at=now,
+    )
+    services.runs.replications(run).append([outcome.to_json()])
+    services.runs.note(run, key)
+    count_replication(unmapped.template.partition("/")[0], outcome.result, size=0, seconds=0.0)
 
 
 def _login_server(services: Services, event: RegistryEvent) -> LoginServer:

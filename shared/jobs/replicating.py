@@ -16,9 +16,10 @@ from shared.errors import (
 )
 from shared.jobs.deferring import MOST_DEFERRALS, message_document, wait_of
 from shared.jobs.recording import RecordedTarget
+from shared.jobs.rivals import describe_rival, find_rival
 from shared.jobs.services import Services
 from shared.messages import ReplicateTag, parse_message
-from shared.metrics import count_replication
+from shared.metrics import count_replication, record_lag, record_pulls_left
 from shared.oci.manifest import Descriptor
 from shared.oci.names import DOCKER_HUB, Digest, Reference, RepositoryName, TagName
 from shared.registry.acr import AcrClient
@@ -59,9 +60,7 @@ def replicate(services: Services, body: bytes, *, clock: Callable[[], datetime])
         outcome = _failed(services, message, error, clock())
     outcome = replace(outcome, seconds=time.monotonic() - started)
     services.runs.replications(message.run).append([outcome.to_json()])
-    count_replication(
-        message.target.registry, outcome.result, size=outcome.bytes_copied, seconds=outcome.seconds
-    )
+    _count(services, message, outcome)
     return outcome
 
 
@@ -71,6 +70,16 @@ def record_failed_replication(
     """Note in the message's run that the tag was given up."""
     outcome = _outcome(message, "failed", now, detail=reason)
     services.runs.replications(message.run).append([outcome.to_json()])
+
+
+def _count(services: Services, message: ReplicateTag, outcome: ReplicationOutcome) -> None:
+    registry = message.target.registry
+    count_replication(registry, outcome.result, size=outcome.bytes_copied, seconds=outcome.seconds)
+    if outcome.lag is not None:
+        record_lag(registry, message.run, outcome.lag)
+    pulls = services.registries.target(registry).pulls.remaining
+    if pulls is not None:
+        record_pulls_left(registry, pulls)
 
 
 def _failed(
@@ -103,6 +112,7 @@ class _Replication:
         self._clock = clock
         self._source_tag = _tag(message.source)
         self._target_tag = _tag(message.target)
+        self._pushed: datetime | None = None
 
     def run(self) -> ReplicationOutcome:
         routed = self._routed()
@@ -121,20 +131,28 @@ class _Replication:
                 return self._outcome("up_to_date", digest=wanted.digest)
             if present is None:
                 self._ensure_repository(routed)
+            elif not right and (rival := find_rival(self._services, self._message)) is not None:
+                return self._outcome("failed", detail=describe_rival(self._message, rival))
             recorded = RecordedTarget(target, self._ledger_writer(routed, source))
             watch = _Watch(source, self._source_tag, wanted)
-            report = self._copy(routed, source, recorded, wanted, watch)
-            self._services.ledger.record_blobs(
-                self._message.target.registry, self._message.target.repository, recorded.blobs
-            )
+            try:
+                report = self._copy(routed, source, recorded, wanted, watch)
+            finally:
+                self._services.ledger.record_blobs(
+                    self._message.target.registry, self._message.target.repository, recorded.blobs
+                )
             if not watch.is_overtaken():
-                outcome = self._outcome("copied", digest=wanted.digest)
-                return replace(outcome, bytes_copied=report.bytes_copied)
+                return self._copied(wanted.digest, report)
         place = self._message.source
         moved = RegistryUnavailable(
             f"{place} moved {_ROUNDS} times while it was copied", registry=place.registry
         )
         raise CopyFailed(str(place), origin="source", cause=moved)
+
+    def _copied(self, digest: Digest, report: CopyReport) -> ReplicationOutcome:
+        outcome = self._outcome("copied", digest=digest)
+        lag = None if self._pushed is None else max(0.0, (outcome.at - self._pushed).total_seconds())
+        return replace(outcome, bytes_copied=report.bytes_copied, pushed=self._pushed, lag=lag)
 
     def _copy(
         self,
@@ -161,7 +179,7 @@ class _Replication:
         return next((routed for routed in targets if routed.target == self._message.target), None)
 
     def _source(self, routed: ReplicationTarget) -> PlatformSource:
-        registry = self._services.registries.acr(self._message.source.registry)
+        registry = self._services.registries.source(self._message.source.registry)
         return PlatformSource(registry.repository(self._message.source.repository), routed.platforms)
 
     def _sibling(self, digest: Digest) -> RepositoryName | None:
@@ -177,7 +195,7 @@ class _Replication:
     ) -> Callable[[TagName, Digest], None]:
         """Return what notes a tag, the message's own or a signature's, before it is written."""
         source, target = self._message.source, self._message.target
-        registry = self._services.registries.acr(source.registry)
+        registry = self._services.registries.source(source.registry)
 
         def record(tag: TagName, digest: Digest) -> None:
             origin = self._source_tag if tag == self._target_tag else tag
@@ -185,6 +203,8 @@ class _Replication:
             with blamed_on("source", f"{source.registry}/{source.repository}:{origin}"):
                 now = _attributes(registry, source.repository, origin)
             pushed = None if now is None or now.digest != original else now
+            if tag == self._target_tag:
+                self._pushed = None if pushed is None else pushed.updated
             self._services.ledger.record(
                 replace(target, tag=tag),
                 Replica(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from statistics import median_high
 from typing import Any, Literal
 
 from shared.errors import StewardError
@@ -24,7 +25,8 @@ def run_summary(services: Services, name: str) -> dict[str, Any] | None:
 
     ``state`` is ``planning``, ``applying``, ``refused`` or ``finished``; ``missing`` names the
     repositories without a report. A reconciliation is ``comparing`` until each repository has a report, and
-    then ``replicating`` until each queued tag has an outcome; ``drift`` counts what was found.
+    then ``replicating`` until each queued tag has an outcome; ``drift`` counts what was found. ``lag`` is how
+    many seconds after their pushes tags were copied, ``None`` where no source told when that was.
     """
     run = read_run(services, name)
     if run is None:
@@ -62,7 +64,7 @@ def _comparison(services: Services, run: Run) -> dict[str, Any]:
         drift.update(found.counts)
         finished.add((found.registry, found.repository))
     missing = [part for part in run.repositories if part not in finished]
-    done = _replicated(services, run.name)
+    done, lag = _replicated(services, run.name)
     state = "comparing"
     if not missing:
         ended = done.total() - done["deferred"]
@@ -73,6 +75,7 @@ def _comparison(services: Services, run: Run) -> dict[str, Any]:
         "state": state,
         "drift": dict(drift),
         "done": dict(done),
+        "lag": lag,
         "missing": [{"registry": registry, "repository": repository} for registry, repository in missing],
     }
 
@@ -87,12 +90,21 @@ def _state(run: Run, *, refused: bool, missing: bool, applying: bool) -> str:
 
 def _replication_only(services: Services, name: str) -> dict[str, Any] | None:
     """Sum up a day of replicated pushes, which nobody opens: it is there when something was recorded."""
-    done = _replicated(services, name)
-    return {"run": name, "kind": "pushes", "done": dict(done)} if done else None
+    done, lag = _replicated(services, name)
+    return {"run": name, "kind": "pushes", "done": dict(done), "lag": lag} if done else None
 
 
-def _replicated(services: Services, name: str) -> Counter[str]:
-    return Counter(str(outcome["result"]) for outcome in services.runs.replications(name).read())
+def _replicated(services: Services, name: str) -> tuple[Counter[str], dict[str, float] | None]:
+    """Return how often each result came, and how long after their pushes tags were copied."""
+    results: Counter[str] = Counter()
+    lags: list[float] = []
+    for outcome in services.runs.replications(name).read():
+        results[str(outcome["result"])] += 1
+        if outcome.get("lag_seconds") is not None:
+            lags.append(float(outcome["lag_seconds"]))
+    if not lags:
+        return results, None
+    return results, {"tags": len(lags), "median_seconds": median_high(lags), "max_seconds": max(lags)}
 
 
 def replications(services: Services, name: str, *, limit: int) -> list[dict[str, Any]]:

@@ -14,17 +14,24 @@ will; all others are final."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicationOutcome:
-    """One message's outcome; ``digest`` is what the target tag holds now, where that is known."""
+    """One message's outcome; ``digest`` is what the target tag holds now, where that is known.
+
+    ``target`` is the text of the route's template where it makes no name for the source. ``pushed`` is when
+    the source's tag was, and ``lag`` how many seconds later the target had it; both are known only of what
+    was copied, and from a source that tells.
+    """
 
     route: str
     source: Reference
-    target: Reference
+    target: Reference | str
     result: ReplicationResult
     at: datetime
     digest: Digest | None = None
     bytes_copied: int = 0
     seconds: float = 0.0
     detail: str = ""
+    pushed: datetime | None = None
+    lag: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""
@@ -38,4 +45,6 @@ class ReplicationOutcome:
             "bytes_copied": self.bytes_copied,
             "seconds": round(self.seconds, 3),
             "detail": self.detail,
+            "pushed": None if self.pushed is None else self.pushed.isoformat(),
+            "lag_seconds": None if self.lag is None else round(self.lag, 3),
         }

@@ -9,6 +9,7 @@
     runs/{run}/{registry}/{repository}/outcomes.jsonl  one line per action, appended as it happens
     runs/{run}/{registry}/{repository}/report.json   plan and outcomes, when the repository is finished
     runs/{run}/replication.jsonl                     one line per replicated tag
+    runs/{run}/noted/{key}                           what was recorded there and may be told of again
 
 The counts of a plan or report stand in its blob's metadata too, so that one listing sums up a run of
 thousands of repositories. Times are UTC. All names in paths were parsed, so none can leave its place.
@@ -155,6 +156,14 @@ class RunStore:
     def replications(self, run: str) -> AppendLog:
         """Return the log that the outcomes of replicated tags are appended to."""
         return AppendLog(self._container, f"runs/{run}/{REPLICATION}")
+
+    def is_noted(self, run: str, key: str) -> bool:
+        """Tell whether the run was told of this before; ``key`` is a name of letters and digits."""
+        return self._read(f"runs/{run}/noted/{key}") is not None
+
+    def note(self, run: str, key: str) -> None:
+        """Remember that the run was told of this."""
+        self._write_once(f"runs/{run}/noted/{key}", {})
 
     def _list_parts(self, run: str, wanted: str) -> Iterator[PartCounts]:
         prefix = f"runs/{run}/"

@@ -14,6 +14,8 @@ def test_an_outcome_is_json() -> None:
         at=datetime(2026, 11, 23, tzinfo=UTC),
         bytes_copied=10,
         seconds=1.23456,
+        pushed=datetime(2026, 11, 22, 23, 59, tzinfo=UTC),
+        lag=60.00012,
     )
     assert json.loads(json.dumps(outcome.to_json())) == {
         "route": "to-hub",
@@ -25,4 +27,6 @@ def test_an_outcome_is_json() -> None:
         "bytes_copied": 10,
         "seconds": 1.235,
         "detail": "",
+        "pushed": "2026-11-22T23:59:00+00:00",
+        "lag_seconds": 60.0,
     }
