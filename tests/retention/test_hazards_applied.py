@@ -1,4 +1,4 @@
-"""The ten hazards of ``test_hazards.py`` once more, with a registry: planned, carried out, and pulled after it."""
+"""The ten hazards of ``test_hazards.py`` on a registry: planned, carried out, and pulled afterwards."""
 
 from collections.abc import Iterator
 
