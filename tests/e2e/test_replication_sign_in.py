@@ -111,7 +111,7 @@ def test_a_wrong_secret_is_not_sent_until_the_name_is_locked(steward: World) -> 
     steward.stack.restart_host({"DOCKERHUB_TOKEN": "dckr_pat_revoked"})
     forget_sign_ins(steward)
 
-    images = {}
+    images: dict[str, Artifact] = {}
     for _ in range(3):
         images |= push_five(steward)
         await_deferrals(steward, images)
