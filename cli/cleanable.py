@@ -18,7 +18,7 @@ from shared.policy import Policy
 from shared.registry.acr import AcrClient
 from shared.registry.hub_replica import HubReplica, SourceTimes
 from shared.retention.explicit import rules_for
-from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
+from shared.retention.plan import RepositoryPlan, plan_within_limits
 from shared.retention.rules import RetentionPolicy
 from shared.retention.snapshot import RepositorySnapshot
 from shared.selection import Glob
@@ -78,12 +78,12 @@ class Cleanable:
         return self.rules.covers(self.login_server, name)
 
     def plan(self, name: RepositoryName, *, at: datetime) -> RepositoryPlan:
-        """Return what is to go from the repository, and whether that is too much."""
+        """Return what is to go from the repository now, and whether that is too much."""
         return self.judge(self.snapshot(name), at=at)
 
     def judge(self, snapshot: RepositorySnapshot, *, at: datetime) -> RepositoryPlan:
-        """Return what is to go from the repository as it was seen, and whether that is too much."""
-        return check_limits(plan_repository(snapshot, self.policy, now=at), self.policy.limits)
+        """Return what is to go now from the repository as it was seen, and whether that is too much."""
+        return plan_within_limits(snapshot, self.policy, now=at)
 
     def _edges(self, name: RepositoryName) -> Mapping[Digest, Edges] | None:
         return None if self.services is None else known_edges(self.services, self.login_server, name)

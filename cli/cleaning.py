@@ -61,6 +61,8 @@ def apply_after_asking(
         output.document(_document(planned, applications))
     elif applications:
         show_applications(output, applications)
+    if applications and any(plan.postponed is not None for plan in planned.plans):
+        output.note("run it again for what waits: a cap of the policy let this run do no more")
     if stop.asked:
         output.fail(f"stopped: {_left(wanted, applications)} not tried", "run it again to go on")
         return INTERRUPTED

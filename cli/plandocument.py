@@ -26,6 +26,8 @@ def plan_document(plan: RepositoryPlan) -> dict[str, Any]:
     """Return one repository's plan."""
     whole = plan_to_json(plan)
     document = {name: whole[name] for name in _PLAN}
+    if plan.postponed is not None:
+        document["warnings"].append(str(plan.postponed))
     document["untag"] = _only(_UNTAG, whole["untag"])
     document["delete"] = _only(_DELETE, whole["delete"])
     return document

@@ -14,8 +14,10 @@ from cli.threads import threads
 from shared.errors import RegistryError, StewardError
 from shared.oci.names import DOCKER_HUB, LoginServer, RepositoryName, parse_repository
 from shared.policy import Policy, parse_policy
+from shared.retention.caps import within_run
 from shared.retention.limits import check_run_limits
 from shared.retention.plan import RepositoryPlan, rules_without_match
+from shared.retention.portion import postpone
 from shared.retention.rules import RetentionPolicy
 from shared.selection import Glob, parse_glob
 
@@ -140,12 +142,24 @@ def rules_in_vain(planned: Planned) -> tuple[str, ...]:
 
 
 def _limited(plans: Sequence[RepositoryPlan], policy: RetentionPolicy) -> tuple[RepositoryPlan, ...]:
-    """Refuse every plan that removes something, when together they remove more than a run may."""
+    """Refuse every plan when together they remove more than a run may; postpone those beyond its cap."""
     refusal = check_run_limits([plan.counts for plan in plans], policy.limits.run)
-    if refusal is None:
-        return tuple(plans)
+    if refusal is not None:
+        return tuple(
+            plan if plan.is_empty or plan.refused is not None else replace(plan, refused=refusal)
+            for plan in plans
+        )
+    most = policy.at_most.run
+    removals = {
+        (plan.repository,): len(plan.untag) + len(plan.delete)
+        for plan in plans
+        if plan.refused is None and not plan.is_empty
+    }
+    chosen = within_run(removals, most)
     return tuple(
-        plan if plan.is_empty or plan.refused is not None else replace(plan, refused=refusal)
+        plan
+        if most is None or (plan.repository,) in chosen or (plan.repository,) not in removals
+        else postpone(plan, most)
         for plan in plans
     )
 

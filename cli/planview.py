@@ -15,7 +15,7 @@ _MANY = 5
 def show_plans(output: Output, planned: Planned, *, complete: bool) -> None:
     """Print every plan and a summary; ``complete`` when all repositories of the registry were looked at."""
     for plan in planned.plans:
-        if not plan.is_empty or set(plan.warnings) - set(planned.remarks) or output.verbose:
+        if not plan.is_empty or plan.postponed or set(plan.warnings) - set(planned.remarks) or output.verbose:
             show_plan(output, plan, said=planned.remarks)
     for remark in planned.remarks:
         output.warn(remark)
@@ -78,6 +78,8 @@ def show_plan(output: Output, plan: RepositoryPlan, *, said: Collection[str] = (
         if warning in said:
             continue
         output.say(f"  warning: {words(warning)}", fg="yellow")
+    if plan.postponed is not None:
+        output.say(f"  postponed: {plan.postponed}", fg="yellow")
     if plan.refused is not None:
         output.say(f"  refused: {plan.refused}", fg="red", bold=True)
 
@@ -95,7 +97,8 @@ def _summary(output: Output, plans: tuple[RepositoryPlan, ...]) -> None:
     looked = count(len(plans), "repository", "repositories")
     allowed = [plan for plan in plans if plan.refused is None and not plan.is_empty]
     refused = [plan for plan in plans if plan.refused is not None]
-    if not allowed and not refused:
+    postponed = [plan.postponed for plan in plans if plan.postponed is not None]
+    if not allowed and not refused and not postponed:
         output.say(f"{looked}: nothing to remove")
         return
     if allowed:
@@ -106,3 +109,7 @@ def _summary(output: Output, plans: tuple[RepositoryPlan, ...]) -> None:
             f"{count(len(refused), 'repository', 'repositories')}",
             fg="red",
         )
+    if postponed:
+        tags = count(sum(each.tags for each in postponed), "tag")
+        manifests = count(sum(each.manifests for each in postponed), "manifest")
+        output.say(f"{tags} and {manifests} wait for another run: caps of the policy", fg="yellow")

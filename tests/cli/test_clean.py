@@ -134,3 +134,28 @@ def test_a_registry_that_asks_to_wait_is_waited_for(
         terminal.interrupt()
         assert terminal.finish() == 130
     assert "Traceback" not in terminal.text
+
+
+@pytest.mark.parametrize("scope", ["repository", "run"])
+def test_what_a_cap_leaves_over_is_said_and_goes_with_the_next_run(
+    steward: Steward, acr: AcrEmulator, filled: str, push: Push, scope: str
+) -> None:
+    registry, other = acr.login_server, f"{filled}-other"
+    push(other, build_image(seed=30), tag="pr-1", days=40)
+    push(other, build_image(seed=31), tag="pr-2", days=1)
+    policy = steward.directory / "policy.yaml"
+    policy.write_text(policy.read_text() + f"  at_most: {{{scope}: 3}}\n")
+    plan = steward.run("plan", filled, other, "--registry", registry, *COMMON)
+    assert plan.code == 0
+    assert "postponed: " in plan.out
+    assert "wait for another run" in plan.out
+    before = tags(acr, filled) | tags(acr, other)
+    done = steward.run("clean", filled, other, "--registry", registry, *COMMON, "--yes")
+    assert done.code == 0
+    assert "run it again for what waits" in done.err
+    assert tags(acr, filled) | tags(acr, other) < before or tags(acr, other) == {"pr-2"}
+    for _ in range(3):
+        done = steward.run("clean", filled, other, "--registry", registry, *COMMON, "--yes", "--json")
+    assert "left for the next run" not in done.out
+    assert tags(acr, filled) == {"v1.0", "pr-3"}
+    assert tags(acr, other) == {"pr-2"}
