@@ -173,6 +173,12 @@ SETTINGS: Final = (
         "8",
     ),
     Setting(
+        "DOCKERHUB_PULL_RESERVE",
+        "Pulls of Docker Hub's six-hour limit that cleaning replicas leaves to others; as long as no more "
+        "are left, it waits: {range}",
+        "100",
+    ),
+    Setting(
         "EMULATOR_CA_FILE",
         "Authority that signed the emulators' certificates. Refused unless every registry above is on "
         "loopback",

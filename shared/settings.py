@@ -85,6 +85,7 @@ class Settings:
     push_cleanup_seconds: int
     invocation_seconds: float
     registry_threads: int
+    pull_reserve: int
     ca_file: str | None
 
     @property
@@ -131,6 +132,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         push_cleanup_seconds=reader.number("PUSH_CLEANUP_SECONDS", 300, int, least=1, most=86400),
         invocation_seconds=reader.number("INVOCATION_SECONDS", 1200.0, float, least=5.0, most=3300.0),
         registry_threads=reader.number("REGISTRY_THREADS", 16, int, least=1, most=64),
+        pull_reserve=reader.number("DOCKERHUB_PULL_RESERVE", 50, int, least=0, most=100_000),
         ca_file=reader.text("EMULATOR_CA_FILE"),
     )
     _check_storage(reader)

@@ -54,6 +54,7 @@ def test_the_least_that_runs_in_azure_gets_safe_defaults() -> None:
         push_cleanup_seconds=300,
         invocation_seconds=1200.0,
         registry_threads=16,
+        pull_reserve=50,
         ca_file=None,
     )
 
@@ -77,6 +78,7 @@ def test_everything_that_can_be_set_is_read() -> None:
         PUSH_CLEANUP_SECONDS="900",
         INVOCATION_SECONDS="5.5",
         REGISTRY_THREADS="64",
+        DOCKERHUB_PULL_RESERVE="0",
     )
     del environment["POLICY_FILE"]
     settings = load_settings(environment)
@@ -168,6 +170,7 @@ def test_problems_of_every_kind_are_reported_together() -> None:
         ("REGISTRY_THREADS", "inf", "'inf' is not a whole number"),
         ("REGISTRY_THREADS", "3.5", "'3.5' is not a whole number"),
         ("REGISTRY_THREADS", "0", "'0', expected 1 to 64"),
+        ("DOCKERHUB_PULL_RESERVE", "-1", "'-1', expected 0 to 100000"),
         ("POLICY_BLOB", "/policy.yaml", "'/policy.yaml', expected container/name"),
         ("StewardStorage", "account", "not a connection string: expected key=value pairs separated by ';'"),
     ],

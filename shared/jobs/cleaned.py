@@ -70,7 +70,13 @@ def cleaned_registry(services: Services, registry: LoginServer) -> CleanedRegist
     if hub is None:
         problem = Problem(path="DOCKERHUB_TOKEN", message="missing, and a rule cleans docker.io")
         raise InvalidSettings("app settings", [problem])
-    return HubReplica(hub, services.registries.target(DOCKER_HUB), source_times=LedgerTimes(services.ledger))
+    return HubReplica(
+        hub,
+        services.registries.target(DOCKER_HUB),
+        source_times=LedgerTimes(services.ledger),
+        memory=services.edges,
+        pull_reserve=services.settings.pull_reserve,
+    )
 
 
 def known_edges(services: Services, registry: LoginServer, repository: RepositoryName) -> dict[Digest, Edges]:
