@@ -30,24 +30,35 @@ MAX_MESSAGE_BYTES: Final = 48 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRepository:
-    """Ask to look at one repository and to save what the policy no longer wants there."""
+    """Ask to look at one repository and to save what the policy no longer wants there.
+
+    ``deferrals`` counts how often in a row a registry asked us to come back later.
+    """
 
     kind: ClassVar[str] = "plan-repository"
 
     run: str
     registry: LoginServer
     repository: RepositoryName
+    deferrals: int = 0
 
     def to_json(self) -> str:
         """Return the message's text."""
-        return _dump(self.kind, run=self.run, registry=self.registry, repository=self.repository)
+        return _dump(
+            self.kind,
+            run=self.run,
+            registry=self.registry,
+            repository=self.repository,
+            deferrals=self.deferrals,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyPlan:
     """Ask to carry out the plan that the run saved for one repository, or what is left of it.
 
-    ``continuation`` counts the invocations that stopped at their time budget and passed the rest on.
+    ``continuation`` counts the invocations that stopped before the end and passed the rest on; ``outages``
+    those in a row that got nothing done because the registry did not answer.
     """
 
     kind: ClassVar[str] = "apply-plan"
@@ -56,6 +67,7 @@ class ApplyPlan:
     registry: LoginServer
     repository: RepositoryName
     continuation: int = 0
+    outages: int = 0
 
     def to_json(self) -> str:
         """Return the message's text."""
@@ -65,6 +77,7 @@ class ApplyPlan:
             registry=self.registry,
             repository=self.repository,
             continuation=self.continuation,
+            outages=self.outages,
         )
 
 
@@ -158,9 +171,13 @@ def parse_message(text: str | bytes) -> Message:
         raise InvalidMessage(f"version: {_shown(version)}, this app reads version {VERSION}")
     match body.get("kind"):
         case PlanRepository.kind:
-            return PlanRepository(**_repository_of_a_run(body))
+            return PlanRepository(**_repository_of_a_run(body), deferrals=_count(body, "deferrals"))
         case ApplyPlan.kind:
-            return ApplyPlan(**_repository_of_a_run(body), continuation=_count(body, "continuation"))
+            return ApplyPlan(
+                **_repository_of_a_run(body),
+                continuation=_count(body, "continuation"),
+                outages=_count(body, "outages"),
+            )
         case ReplicateTag.kind:
             return _replicate_tag(body)
         case ReconcileRepository.kind:

@@ -49,13 +49,20 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64).map(
 tagged = st.builds(Reference, registry=registries, repository=repositories, tag=tags)
 routes = st.text(min_size=1, max_size=80).filter(str.isprintable)
 messages: st.SearchStrategy[Message] = st.one_of(
-    st.builds(PlanRepository, run=runs, registry=registries, repository=repositories),
+    st.builds(
+        PlanRepository,
+        run=runs,
+        registry=registries,
+        repository=repositories,
+        deferrals=st.integers(0, 2**31),
+    ),
     st.builds(
         ApplyPlan,
         run=runs,
         registry=registries,
         repository=repositories,
         continuation=st.integers(0, 2**63),
+        outages=st.integers(0, 2**31),
     ),
     st.builds(
         ReplicateTag,
@@ -128,8 +135,8 @@ def test_the_text_of_each_kind_is_what_other_versions_of_the_app_read() -> None:
     plan = PlanRepository(run="night-1", **place)  # type: ignore[arg-type]
     apply = ApplyPlan(run="night-1", continuation=2, **place)  # type: ignore[arg-type]
     replicate = ReplicateTag(run="pushes-1", route="to hub", source=source, target=target)
-    assert json.loads(plan.to_json()) == PLAN
-    assert json.loads(apply.to_json()) == PLAN | {"kind": "apply-plan", "continuation": 2}
+    assert json.loads(plan.to_json()) == PLAN | {"deferrals": 0}
+    assert json.loads(apply.to_json()) == PLAN | {"kind": "apply-plan", "continuation": 2, "outages": 0}
     assert json.loads(replicate.to_json()) == REPLICATE | {"digest": None, "refresh": False, "deferrals": 0}
     reconcile = ReconcileRepository(run="night-1", after=parse_tag("v1"), **place)  # type: ignore[arg-type]
     assert json.loads(reconcile.to_json()) == PLAN | {
@@ -151,7 +158,10 @@ def test_no_text_raises_anything_but_invalid_message(text: str | bytes) -> None:
         parse_message(text)
 
 
-@given(st.sampled_from([PLAN, PLAN | {"kind": "apply-plan", "continuation": 0}, REPLICATE]), st.data())
+FRESH = [PLAN | {"deferrals": 0}, PLAN | {"kind": "apply-plan", "continuation": 0, "outages": 0}, REPLICATE]
+
+
+@given(st.sampled_from(FRESH), st.data())
 def test_no_value_in_any_field_raises_anything_but_invalid_message(
     body: dict[str, Any], data: st.DataObject
 ) -> None:

@@ -9,10 +9,8 @@ is one request before the delete.
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -29,26 +27,21 @@ from shared.errors import (
 from shared.jobs.arrivals import Arrivals
 from shared.jobs.batch import FLUSH_SECONDS, OutcomeBatch
 from shared.jobs.cleaned import CleanedRegistry
+from shared.jobs.outages import Outages
+from shared.jobs.pausing import Pause, outage_pause, pause_of
+from shared.jobs.waves import is_bound, name_of, waves
 from shared.oci.names import Digest, TagName
-from shared.retention.bound import bound_subject
+from shared.registry.counting import sleep_counted, worker_pool
 from shared.retention.plan import DeleteManifest, RepositoryPlan, Untag
 from shared.retention.report import Action, Outcome, Result
 
+__all__ = ["Pause", "PlanApplication", "pause_of"]
+
 _GONE: Final = frozenset({"done", "already_gone"})
-_LONG_ENOUGH: Final = 60.0
-"""How many seconds to wait when a registry that is asked too much does not say."""
 _WAITS: Final = (1.0, 2.0, 4.0, 8.0)
 _LONGEST_WAIT: Final = 30.0
 _FRESH_SECONDS: Final = 5.0
 """How old the last look may be when what it allowed is sent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """Why an application stopped before its end, and how long to wait, in seconds, before it goes on."""
-
-    reason: str
-    delay: float = 0.0
 
 
 class _Found(NamedTuple):
@@ -60,7 +53,8 @@ class PlanApplication:
     """One plan being applied to one repository.
 
     ``record`` gets outcomes in batches, at least once a second while actions finish. ``earlier`` are
-    outcomes of an invocation that did not come to the end; their actions are not repeated.
+    outcomes of an invocation that did not come to the end; their actions are not repeated. When the registry
+    is out, a ``patient`` application pauses; any other one reports what failed, and does not try the rest.
     """
 
     def __init__(
@@ -73,6 +67,7 @@ class PlanApplication:
         clock: Callable[[], datetime],
         deadline: datetime,
         threads: int,
+        patient: bool = False,
     ) -> None:
         self._plan = plan
         self._registry = registry
@@ -80,6 +75,8 @@ class PlanApplication:
         self._clock = clock
         self._deadline = deadline
         self._threads = threads
+        self._patient = patient
+        self._outages = Outages()
         self._untagged = {untag.digest for untag in plan.untag}
         self._results: dict[str, Result] = {}
         self._pause: Pause | None = None
@@ -98,11 +95,11 @@ class PlanApplication:
         :raises StewardError: when the repository cannot be looked at, before anything was done.
         """
         self._look_at_repository()
-        free = [untag for untag in self._plan.untag if not _is_bound(untag)]
-        bound = [untag for untag in self._plan.untag if _is_bound(untag)]
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="apply") as pool:
+        free = [untag for untag in self._plan.untag if not is_bound(untag)]
+        bound = [untag for untag in self._plan.untag if is_bound(untag)]
+        with worker_pool(self._threads, "apply") as pool:
             self._each(pool, free, self._untag)
-            for wave in _waves(self._plan.delete):
+            for wave in waves(self._plan.delete):
                 going = {deletion.digest for deletion in wave}
                 self._each(pool, [untag for untag in bound if untag.digest in going], self._untag)
                 self._each(pool, wave, self._delete)
@@ -118,13 +115,17 @@ class PlanApplication:
             self._instead = _Found("already_gone", "the repository does not exist any more")
         except RateLimited as error:
             self._pause = pause_of(error)
+        except RegistryUnavailable as error:
+            if not self._patient:
+                raise
+            self._pause = outage_pause(str(error))
 
     def _each[Planned: (Untag, DeleteManifest)](
         self, pool: ThreadPoolExecutor, actions: Iterable[Planned], act: Callable[[Planned], Outcome | None]
     ) -> None:
         """Run the action for each that has no outcome yet, as many at a time as there are threads."""
         pending: set[Future[Outcome | None]] = set()
-        left = (action for action in actions if _name(action) not in self._results)
+        left = (action for action in actions if name_of(action) not in self._results)
         batch = OutcomeBatch(self._record)
         try:
             for action in left:
@@ -135,8 +136,18 @@ class PlanApplication:
                     pending = self._collect(pending, batch)
             while pending:
                 pending = self._collect(pending, batch)
+            for failure in self._lone_failures():
+                self._results[failure.target] = failure.result
+                batch.add(failure)
         finally:
             batch.flush()
+
+    def _lone_failures(self) -> list[Outcome]:
+        """Return what failed while the registry answered others; what met an outage is left for later."""
+        met = self._outages.take()
+        if met and self._pause is None and self._patient and self._outages.going_on:
+            self._pause = outage_pause(met[-1].detail)
+        return [] if self._pause is not None else met
 
     def _collect(
         self, pending: set[Future[Outcome | None]], batch: OutcomeBatch
@@ -167,7 +178,7 @@ class PlanApplication:
     def _why_still_bound(self, untag: Untag) -> _Found | None:
         if untag.subject is not None and self._results.get(untag.subject) not in _GONE:
             return _Found("reachable", f"its subject {untag.subject} stayed")
-        if _is_bound(untag) and (newcomer := self._arrivals.holder_of(untag.digest)) is not None:
+        if is_bound(untag) and (newcomer := self._arrivals.holder_of(untag.digest)) is not None:
             return _Found("reachable", f"{newcomer} holds {untag.digest} since the plan")
         return None
 
@@ -228,7 +239,7 @@ class PlanApplication:
             except (RateLimited, RegistryUnavailable) as error:
                 if not self._is_worth_waiting(error, pause):
                     raise
-                time.sleep(_wait_after(error, pause))
+                sleep_counted(_wait_after(error, pause))
         raise RateLimited("too busy to look and to delete at once", registry=self._plan.registry)
 
     def _is_worth_waiting(self, error: RateLimited | RegistryUnavailable, pause: float | None) -> bool:
@@ -251,6 +262,9 @@ class PlanApplication:
             except RateLimited as error:
                 self._pause = pause_of(error)
                 return None
+            except RegistryUnavailable as error:
+                self._meet(error, self._result(action, target, _Found("failed", str(error))))
+                return None
             except OperationDisallowed as error:
                 found = _Found("locked", str(error))
             except NotFound:
@@ -260,6 +274,18 @@ class PlanApplication:
                 found = _Found("failed", str(error))
             except StewardError as error:
                 found = _Found("failed", str(error))
+            self._outages.answered()
+        return self._result(action, target, found)
+
+    def _meet(self, error: RegistryUnavailable, failure: Outcome) -> None:
+        """Note that there was no answer, and stop when the registry is out."""
+        if self._outages.met(failure):
+            if self._patient:
+                self._pause = outage_pause(str(error))
+            else:
+                self._instead = _Found("skipped", f"not tried, since the registry does not answer: {error}")
+
+    def _result(self, action: Action, target: TagName | Digest, found: _Found) -> Outcome:
         return Outcome(
             action=action, target=target, result=found.result, detail=found.detail, at=self._clock()
         )
@@ -268,29 +294,3 @@ class PlanApplication:
 def _wait_after(error: RateLimited | RegistryUnavailable, pause: float | None) -> float:
     stated = error.retry_after if isinstance(error, RateLimited) else None
     return max(pause or 0.0, stated or 0.0)
-
-
-def pause_of(error: RateLimited) -> Pause:
-    """Return the pause that the registry asks for."""
-    return Pause(reason=str(error), delay=error.retry_after or _LONG_ENOUGH)
-
-
-def _is_bound(untag: Untag) -> bool:
-    """Tell whether the tag belongs to a manifest by its name, be that in the repository or not."""
-    return untag.subject is not None or bound_subject(untag.tag) not in {None, untag.digest}
-
-
-def _name(action: Untag | DeleteManifest) -> str:
-    return action.tag if isinstance(action, Untag) else action.digest
-
-
-def _waves(deletions: Sequence[DeleteManifest]) -> Iterator[list[DeleteManifest]]:
-    """Yield the deletions in groups, so that every holder is in an earlier group than what it holds."""
-    level: dict[Digest, int] = {}
-    waves: Mapping[int, list[DeleteManifest]] = defaultdict(list)
-    for deletion in deletions:
-        depth = 1 + max((level.get(holder, -1) for holder in deletion.held_by), default=-1)
-        level[deletion.digest] = depth
-        waves[depth].append(deletion)
-    for depth in sorted(waves):
-        yield waves[depth]

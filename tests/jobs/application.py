@@ -27,6 +27,7 @@ class Application:
         *,
         earlier: Iterable[Outcome] = (),
         threads: int = 4,
+        patient: bool = False,
         deadline: datetime | None = None,
     ) -> Pause | None:
         return PlanApplication(
@@ -37,6 +38,7 @@ class Application:
             clock=self.world.clock,
             deadline=deadline or self.world.clock() + timedelta(hours=1),
             threads=threads,
+            patient=patient,
         ).run()
 
     @property
