@@ -18,7 +18,7 @@ def replicate_tag(message: func.QueueMessage) -> None:
     from shared.jobs.replicating import replicate
 
     outcome = replicate(services(), message.get_body(), clock=now)
-    log(logger, "replicated tag", outcome.to_json())
+    log(logger, "replicated tag", outcome.log_fields())
 
 
 @blueprint.function_name("start_reconciliation")

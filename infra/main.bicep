@@ -143,6 +143,11 @@ param alwaysReady array = []
 @description('Who gets the alerts by mail. Empty: alerts fire, nobody is told.')
 param alertEmail string = ''
 
+@description('Minutes after its push by which a replicated tag should be there; later ones raise an alert.')
+@minValue(1)
+@maxValue(1440)
+param replicationLagMinutes int = 15
+
 @description('Days that logs are kept.')
 @minValue(30)
 @maxValue(730)
@@ -416,6 +421,7 @@ module alerts './app/alerts.bicep' = {
     storageAccountId: storage.outputs.id
     topicIds: [for (target, i) in targets: sources[i].outputs.topicId]
     email: alertEmail
+    replicationLagMinutes: replicationLagMinutes
   }
 }
 

@@ -10,8 +10,14 @@ param storageAccountId string
 param topicIds array
 param email string
 
+@description('Pushed tags that reach their target later than this are told of.')
+param replicationLagMinutes int
+
 var topics = filter(topicIds, id => !empty(id))
 var actionGroups = empty(email) ? [] : [actionGroup.id]
+
+// A log line is a constant message and one JSON object (shared/logs.py).
+var fields = 'extend Fields = parse_json(substring(Message, indexof(Message, "{")))'
 
 var logAlerts = [
   {
@@ -45,20 +51,60 @@ var logAlerts = [
     threshold: 5
   }
   {
+    name: 'failed-replications'
+    description: 'A tag was not replicated and will not be by itself: GET /api/runs/{run}/replications says why.'
+    severity: 2
+    query: 'AppTraces | where Message startswith "replicated tag {" or Message startswith "received registry event {" | ${fields} | where tostring(Fields.result) == "failed" or array_length(Fields.unmappable) > 0 | summarize Found = count()'
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'incomplete-runs'
+    description: 'A run ended with actions that failed, or could not see everything: GET /api/runs/{run} says what.'
+    severity: 2
+    query: 'AppTraces | where Message startswith "run finished {" | ${fields} | where toint(Fields.done.failed) > 0 or array_length(Fields.problems) > 0 | summarize Found = count()'
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'throttled'
-    description: 'Registries answered 429 until invocations failed.'
+    description: 'Registries asked for patience: more than 20 times within an hour a message had to wait or an invocation failed.'
     severity: 3
-    query: 'AppExceptions | where OuterMessage has "RateLimited" or InnermostMessage has "RateLimited" | summarize Found = count()'
+    query: 'union (AppExceptions | where OuterMessage has "RateLimited" or InnermostMessage has "RateLimited"), (AppTraces | where Message startswith "replicated tag {" | ${fields} | where tostring(Fields.result) == "deferred") | summarize Found = count()'
     every: 'PT15M'
     window: 'PT1H'
     operator: 'GreaterThan'
-    threshold: 10
+    threshold: 20
+  }
+  {
+    name: 'replication-lag'
+    description: 'A pushed tag reached its target later than ${replicationLagMinutes} minutes after the push.'
+    severity: 2
+    query: 'AppTraces | where Message startswith "replicated tag {" | ${fields} | where tostring(Fields.result) == "copied" and tostring(Fields.run) startswith "pushes-" and todouble(Fields.lag_seconds) > ${replicationLagMinutes * 60} | summarize Found = count()'
+    every: 'PT15M'
+    window: 'PT15M'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'replication-stalled'
+    description: 'Pushes were to be replicated, and for an hour nothing was.'
+    severity: 1
+    query: 'AppTraces | where TimeGenerated > ago(1h) | ${fields} | summarize Pushed = countif(Message startswith "received registry event {" and array_length(Fields.targets) > 0 and TimeGenerated < ago(15m)), Replicated = countif(Message startswith "replicated tag {" and tostring(Fields.result) != "deferred") | where Pushed > 0 and Replicated == 0 | summarize Found = count()'
+    every: 'PT15M'
+    window: 'PT1H'
+    operator: 'GreaterThan'
+    threshold: 0
   }
   {
     name: 'refused-by-limit'
     description: 'A repository or a whole run was not cleaned, because it would have lost too much: GET /api/runs/{run} has the numbers.'
     severity: 1
-    query: 'AppTraces | where Message has "refused by a limit" | summarize Found = count()'
+    query: 'AppTraces | where Message startswith "repository refused by a limit {" or Message startswith "run refused by a limit {" | summarize Found = count()'
     every: 'PT15M'
     window: 'PT15M'
     operator: 'GreaterThan'

@@ -130,6 +130,7 @@ def _record_unmappable(
         result="failed",
         detail=advise(InvalidName(unmapped.reason)),
         at=now,
+        run=run,
     )
     services.runs.replications(run).append([outcome.to_json()])
     services.runs.note(run, key)

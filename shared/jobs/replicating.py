@@ -283,4 +283,5 @@ def _outcome(
         digest=digest,
         detail=detail,
         at=at,
+        run=message.run,
     )

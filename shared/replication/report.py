@@ -32,6 +32,11 @@ class ReplicationOutcome:
     detail: str = ""
     pushed: datetime | None = None
     lag: float | None = None
+    run: str = ""
+
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields of a structured log line."""
+        return {"run": self.run, **self.to_json()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the stored form."""

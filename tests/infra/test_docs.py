@@ -75,17 +75,3 @@ def test_the_table_of_roles_names_every_role() -> None:
     for role in BUILT_IN:
         short = role.removeprefix("Container Registry Repository ")
         assert re.search(rf"^\|.*\b{re.escape(short)}\b", section, re.MULTILINE), role
-
-
-def test_the_costs_are_computed_from_the_sizes() -> None:
-    rows = {
-        r[0]: r[1:]
-        for r in (line.strip("| ").split(" | ") for line in DEPLOY.splitlines() if line[:1] == "|")
-    }
-    (sizes,) = (row for name, row in rows.items() if name.startswith("repositories"))
-    (removed,) = (row for name, row in rows.items() if name.startswith("removed"))
-    (gb_seconds,) = (row for name, row in rows.items() if name.startswith("GB-seconds"))
-    for size, gone, cost in zip(sizes, removed, gb_seconds, strict=True):
-        manifests = int(size.split("/")[1].replace(",", ""))
-        minutes = manifests / 5000 + int(gone.replace(",", "")) / 500
-        assert int(cost.replace(",", "")) == round(minutes * 60 * 2 * 30)
