@@ -1,6 +1,7 @@
 """Retention: a timer opens the night's run, a queue carries one repository per message."""
 
 import logging
+from datetime import UTC
 
 import azure.functions as func
 
@@ -25,8 +26,12 @@ def start_nightly_run(timer: func.TimerRequest) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name="%CLEANUP_QUEUE%", connection="StewardStorage")
 def clean_repository(message: func.QueueMessage) -> None:
     """Plan one repository, carry out its plan, or compare it with its targets."""
+    from shared.jobs.delivery import Delivery
     from shared.jobs.repositories import work_on_repository
 
-    delivery = message.dequeue_count or 1
+    queued = message.insertion_time
+    if queued is not None and queued.tzinfo is None:
+        queued = queued.replace(tzinfo=UTC)
+    delivery = Delivery(number=message.dequeue_count or 1, queued=queued)
     step = work_on_repository(services(), message.get_body(), clock=now, delivery=delivery)
     log(logger, "worked on repository", step.log_fields())

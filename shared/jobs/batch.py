@@ -1,3 +1,4 @@
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -9,18 +10,19 @@ _FLUSH_LINES: Final = 200
 
 
 class OutcomeBatch:
-    """Outcomes on their way to storage, written together: at least once a second while they come."""
+    """Outcomes on their way to storage: the first at once, the others together, once a second."""
 
     def __init__(self, record: Callable[[Sequence[Outcome]], None]) -> None:
         self._record = record
         self._waiting: list[Outcome] = []
-        self._flushed = time.monotonic()
+        self._flushed = -math.inf
 
     def add(self, outcome: Outcome) -> None:
         self._waiting.append(outcome)
 
     def flush_if_due(self) -> None:
-        if len(self._waiting) >= _FLUSH_LINES or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        full = len(self._waiting) >= _FLUSH_LINES
+        if self._waiting and (full or time.monotonic() - self._flushed >= FLUSH_SECONDS):
             self.flush()
 
     def flush(self) -> None:

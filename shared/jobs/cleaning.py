@@ -9,6 +9,7 @@ from typing import Final
 from shared.errors import InvalidMessage, NotFound, RateLimited, StewardError
 from shared.jobs.applying import Pause, PlanApplication, pause_of
 from shared.jobs.cleaned import cleaned_registry, known_edges
+from shared.jobs.delivery import FIRST, Delivery
 from shared.jobs.reading_ahead import read_ahead
 from shared.jobs.runs import Run, advance, read_run
 from shared.jobs.services import Services
@@ -52,14 +53,13 @@ class Step:
         }
 
 
-def clean(services: Services, body: bytes, *, clock: Callable[[], datetime], delivery: int = 1) -> Step:
-    """Carry out one message, delivered for the ``delivery``-th time.
+def clean(
+    services: Services, body: bytes, *, clock: Callable[[], datetime], delivery: Delivery = FIRST
+) -> Step:
+    """Carry out one message.
 
     Errors that another try may cure are raised, so that the queue delivers again; all others are
     recorded as the repository's report, and the run goes on without it.
-
-    A message that comes again takes half as long as before: whatever ended the worker the last time may do
-    so again, and then the queue gives up a message although each of its deliveries got further.
 
     :raises InvalidMessage: when the body is no message of ours, or of a run that was never opened.
     :raises StewardError: of a temporary kind.
@@ -74,12 +74,11 @@ def clean(services: Services, body: bytes, *, clock: Callable[[], datetime], del
     if services.runs.read_report(part) is not None:
         advance(services, run, now=clock())
         return Step(part=part, step="finished before")
-    length = timedelta(seconds=services.settings.invocation_seconds) / 2 ** (delivery - 1)
     try:
         if isinstance(message, PlanRepository):
-            step = _plan(services, run, part, clock, length)
+            step = _plan(services, run, part, clock)
         else:
-            step = _apply(services, run, part, message, clock, length=length)
+            step = _apply(services, run, part, message, clock, delivery=delivery)
     except StewardError as error:
         if error.temporary:
             raise
@@ -102,14 +101,14 @@ def record_failed_repository(
     advance(services, run, now=now)
 
 
-def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime], length: timedelta) -> Step:
+def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime]) -> Step:
     """Save the repository's plan; one that an earlier delivery saved is taken as it is."""
     started = clock()
     document = services.runs.read_plan(part)
     if document is not None:
         plan = plan_from_json(document)
     else:
-        found = _make_plan(services, run, part, clock, length)
+        found = _make_plan(services, run, part, clock)
         if found is None:
             _fail(services, part, "the repository does not exist any more", started)
             return Step(part=part, step="gone")
@@ -126,7 +125,7 @@ def _plan(services: Services, run: Run, part: Part, clock: Callable[[], datetime
 
 
 def _make_plan(
-    services: Services, run: Run, part: Part, clock: Callable[[], datetime], length: timedelta
+    services: Services, run: Run, part: Part, clock: Callable[[], datetime]
 ) -> RepositoryPlan | Pause | None:
     """Return what is to happen to the repository as it is now, ``None`` when it does not exist."""
     started = clock()
@@ -134,7 +133,7 @@ def _make_plan(
     rules = rules_for(policy.retention, part.registry)
     retention = rules.on_push() if run.kind == "push" else rules
     try:
-        snapshot = _look(services, part, clock, started + length)
+        snapshot = _look(services, part, clock, started + _length(services))
     except NotFound:
         return None
     except RateLimited as error:
@@ -188,7 +187,7 @@ def _apply(
     message: ApplyPlan,
     clock: Callable[[], datetime],
     *,
-    length: timedelta,
+    delivery: Delivery,
 ) -> Step:
     document = services.runs.read_plan(part)
     if document is None:
@@ -205,13 +204,15 @@ def _apply(
     if outdated is not None:
         _fail(services, part, outdated, now)
         return Step(part=part, step="failed", detail=outdated)
+    if delivery.is_worn(earlier):
+        return _continue(services, part, message, Pause(reason="workers died, and each got further"))
     pause = PlanApplication(
         plan,
         cleaned_registry(services, part.registry),
         record=lambda batch: recorded.append(outcome.to_json() for outcome in batch),
         earlier=earlier,
         clock=clock,
-        deadline=now + length,
+        deadline=now + _length(services),
         threads=services.settings.registry_threads,
     ).run()
     if pause is not None:
@@ -219,6 +220,10 @@ def _apply(
     outcomes = [Outcome.from_json(line) for line in recorded.read()]
     _finish(services, run, part, plan, outcomes, now=clock())
     return Step(part=part, step="applied", detail=f"{len(_settled(outcomes))} actions")
+
+
+def _length(services: Services) -> timedelta:
+    return timedelta(seconds=services.settings.invocation_seconds)
 
 
 def _why_outdated(services: Services, plan: RepositoryPlan, message: ApplyPlan, now: datetime) -> str | None:

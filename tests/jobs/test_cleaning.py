@@ -8,6 +8,7 @@ import pytest
 from emulators.registry.images import build_image
 from shared.errors import InvalidMessage, RegistryUnavailable, StorageUnavailable
 from shared.jobs.cleaning import Step, clean
+from shared.jobs.delivery import Delivery
 from shared.jobs.nightly import start_night
 from shared.jobs.runs import Run
 from shared.messages import ApplyPlan, PlanRepository, ReplicateTag
@@ -236,6 +237,41 @@ def test_a_worker_killed_after_a_delete_that_it_did_not_record_is_gone_about_aga
     world.acr.state.delete_manifest(world.repository, digest)
     clean(world.services, apply_message(world, run), clock=world.clock)
     assert counted(report(world, run)["outcomes"]) == {"already_gone": ["pr-1", digest]}
+
+
+@pytest.mark.parametrize(("number", "steps"), [(2, ["applied"]), (3, ["paused", "applied"])])
+def test_a_message_whose_workers_died_but_got_further_is_replaced_before_it_is_given_up(
+    world: World, number: int, steps: list[str]
+) -> None:
+    world.write_policy(OLD)
+    digest = world.push(build_image(), tag="pr-1")
+    run = opened(world)
+    clean(world.services, plan_message(world, run), clock=world.clock)
+    world.take_cleanups()
+    queued = world.clock.now
+    world.clock.pass_by(seconds=1)
+    world.acr.state.delete_tag(world.repository, "pr-1")
+    log = world.services.runs.outcomes(world.part(run.name))
+    done = {"action": "untag", "target": "pr-1", "result": "done", "at": world.clock().isoformat()}
+    log.append([{**done, "detail": ""}])
+    delivery = Delivery(number=number, queued=queued)
+    taken = [clean(world.services, apply_message(world, run), clock=world.clock, delivery=delivery)]
+    taken += work(world)
+    assert [step.step for step in taken] == steps
+    assert counted(report(world, run)["outcomes"]) == {"done": sorted(["pr-1", digest])}
+
+
+def test_a_message_whose_workers_died_with_nothing_done_is_left_for_the_queue_to_give_up(
+    world: World,
+) -> None:
+    world.write_policy(OLD)
+    world.push(build_image(), tag="pr-1")
+    run = opened(world)
+    clean(world.services, plan_message(world, run), clock=world.clock)
+    world.take_cleanups()
+    delivery = Delivery(number=5, queued=world.clock.now)
+    step = clean(world.services, apply_message(world, run), clock=world.clock, delivery=delivery)
+    assert step.step == "applied"
 
 
 def test_a_message_delivered_twice_changes_nothing_more(world: World) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
 
 import pytest
 
@@ -35,8 +34,8 @@ def message(world: World) -> bytes:
     return body(PlanRepository(run=run.name, registry=world.registry, repository=world.repository))
 
 
-def plan(world: World, message: bytes, **options: Any) -> str:
-    return clean(world.services, message, clock=world.clock, **options).step
+def plan(world: World, message: bytes) -> str:
+    return clean(world.services, message, clock=world.clock).step
 
 
 def ticking(world: World) -> Callable[[], datetime]:
@@ -60,16 +59,6 @@ def test_what_there_is_time_for_is_read_and_the_rest_by_the_next_message(
     (again,) = world.take_cleanups()
     assert plan(world, body(again)) == "planned"
     assert bodies_read(world) == 10, "no body is read twice"
-
-
-def test_a_message_that_comes_again_takes_half_the_time(world: World, message: bytes) -> None:
-    world.set(INVOCATION_SECONDS="5")
-    reads = []
-    for delivery in (1, 2):
-        before = bodies_read(world)
-        clean(world.services, message, clock=ticking(world), delivery=delivery)
-        reads.append(bodies_read(world) - before)
-    assert reads[0] > reads[1] > 0
 
 
 def test_a_registry_that_asks_to_wait_is_asked_again_later_for_the_rest(world: World, message: bytes) -> None:
