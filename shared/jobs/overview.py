@@ -15,6 +15,7 @@ from shared.storage.runs import Document
 
 _NIGHTS: Final = 14
 _DAYS: Final = 7
+_COMPARISONS: Final = 6
 _LATEST: Final = 12
 _MOST_RUNS: Final = 10_000
 _READ: Final = 40
@@ -79,7 +80,7 @@ class Overview:
     poison: int
     nights: tuple[Document, ...]
     days: tuple[Day, ...]
-    reconciliation: Document | None
+    comparisons: tuple[Document, ...]
     latest: tuple[Document, ...]
 
     @property
@@ -89,6 +90,37 @@ class Overview:
             (str(night["started"]), int(night["done"].get("bytes_freed_at_most", 0)))
             for night in reversed(self.nights)
         ]
+
+    @property
+    def lags(self) -> list[tuple[str, float]]:
+        """Return how long after its push the tag in the middle was copied, for each day, oldest first."""
+        found = [(day.run.partition("-")[2], day.copies.median_lag) for day in reversed(self.days)]
+        return [(day, lag) for day, lag in found if lag is not None]
+
+    @property
+    def median_lag(self) -> float | None:
+        """Return how long after its push the tag in the middle of all days was copied."""
+        lags = [lag for day in self.days for lag in day.copies.lags]
+        return median_high(lags) if lags else None
+
+    @property
+    def longest_lag(self) -> float:
+        """Return how long after its push the latest tag of all days was copied."""
+        return max((day.copies.longest_lag or 0.0 for day in self.days), default=0.0)
+
+    @property
+    def requests(self) -> list[tuple[str, int]]:
+        """Return when each night began and how many requests it sent, oldest first."""
+        return [
+            (str(night["started"]), int(night["traffic"]["requests"]))
+            for night in reversed(self.nights)
+            if night.get("traffic")
+        ]
+
+    @property
+    def throttled(self) -> int:
+        """Return how often a registry asked the nights to come back later."""
+        return sum(int(night["traffic"]["throttled"]) for night in self.nights if night.get("traffic"))
 
     @property
     def results(self) -> Mapping[str, int]:
@@ -150,9 +182,8 @@ def overview(services: Services) -> Overview:
             Day(run=name, copies=_copies(services, name))
             for name in islice((name for name in names if name.startswith("pushes-")), _DAYS)
         ),
-        reconciliation=next(
-            iter(_summaries(services, (name for name in names if name.startswith("reconciliation-")), 1)),
-            None,
+        comparisons=_summaries(
+            services, (name for name in names if name.startswith("reconciliation-")), _COMPARISONS
         ),
         latest=_summaries(services, (name for name in names if not name.startswith("pushes-")), _LATEST),
     )

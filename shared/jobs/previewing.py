@@ -12,7 +12,7 @@ from shared.oci.names import DOCKER_HUB, LoginServer, RepositoryName
 from shared.policy import Policy
 from shared.replication.templates import TargetTemplate
 from shared.retention.explicit import rules_for
-from shared.retention.plan import RepositoryPlan, check_limits, plan_repository
+from shared.retention.plan import RepositoryPlan, plan_within_limits
 
 
 def preview_plan(
@@ -25,7 +25,7 @@ def preview_plan(
 ) -> RepositoryPlan | None:
     """Return what the policy would remove; ``None`` when no night would ever look at such a repository.
 
-    It is the plan of a night: the same snapshot, rules, planner and limits.
+    It is the plan of a night: the same snapshot, rules, planner, limits and caps.
 
     :raises InvalidSettings: when nothing says how to reach the registry.
     :raises RegistryError: when the registry cannot be read.
@@ -37,8 +37,7 @@ def preview_plan(
         snapshot = cleaned_registry(services, registry).snapshot(repository, edges_known=known)
     except NotFound:
         return None
-    retention = rules_for(policy.retention, registry)
-    return check_limits(plan_repository(snapshot, retention, now=now), retention.limits)
+    return plan_within_limits(snapshot, rules_for(policy.retention, registry), now=now)
 
 
 def _is_ours(services: Services, policy: Policy, registry: LoginServer, repository: RepositoryName) -> bool:

@@ -21,7 +21,6 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _DIGEST: Final = re.compile(r"(sha(?:256|512)[:-][0-9a-f]{12})[0-9a-f]{20,}")
 _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 _THOUSAND: Final = 1000
-_MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +75,17 @@ def _environment() -> jinja2.Environment:
         "short": short,
         "moment": moment,
         "span": span,
-        "words": lambda text: str(text).replace("_", " "),
-        "number": lambda number: f"{number:,}",
+        "words": words,
+        "number": whole,
         "date": lambda text: moment(text, hours=False),
     }
     environment.globals |= {
         # The only markup that is not escaped: our own file, which the policy names by its digest.
         "style": Markup(_style()),  # noqa: S704
+        "size": size,
+        "span": span,
+        "whole": whole,
+        "titles": lambda names: [(words(name), "n") for name in names],
         "columns": columns,
         "segments": segments,
         "remedy_of": remedy_of,
@@ -101,6 +104,16 @@ def size(count: float) -> str:
     return f"{amount:,.1f} TB"
 
 
+def whole(number: float) -> str:
+    """Read as ``12,345``."""
+    return f"{number:,.0f}"
+
+
+def words(name: object) -> str:
+    """Read as ``up to date``."""
+    return str(name).replace("_", " ")
+
+
 def short(text: object) -> str:
     """Cut digests to the twelve characters that people compare."""
     return _DIGEST.sub(r"\1…", str(text))
@@ -112,8 +125,13 @@ def _readable(value: object) -> object:
 
 
 def span(seconds: float) -> str:
-    """Read as ``3.2 s`` or ``4 min``."""
-    return f"{seconds:.1f} s" if seconds < _MINUTE else f"{seconds / _MINUTE:.0f} min"
+    """Read as ``3.2 s``, ``4 min``, ``2.5 h`` or ``3 d``."""
+    length = float(seconds)
+    for unit, longer in (("s", 60), ("min", 60), ("h", 24)):
+        if length < longer:
+            return f"{length:.1f} {unit}".replace(".0 ", " ") if unit != "min" else f"{length:.0f} min"
+        length /= longer
+    return f"{length:,.1f} d".replace(".0 ", " ")
 
 
 def moment(text: str, *, hours: bool = True) -> str:

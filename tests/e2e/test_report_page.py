@@ -15,11 +15,13 @@ from tests.jobs.servers import servers, world
 from tests.jobs.world import World, body
 from tests.web.browser import Browser, browser, require_browser
 from tests.web.doors import Doors
+from tests.web.fortnight import REPOSITORIES, fortnight
 from tests.web.hostile import attack, pages
 
 __all__ = ["servers", "world"]
 
 TAB = "\ue004"
+TABLE_ROLES = {"table", "row", "columnheader", "rowheader", "cell"}
 CONTRAST = """
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
   const rgb = (color) => {
@@ -45,7 +47,32 @@ CONTRAST = """
     const [one, other] = [rgb(getComputedStyle(element).color), ground(element)].map(light).sort();
     if ((other + 0.05) / (one + 0.05) < 4.5) poor.push(texts.currentNode.data.trim().slice(0, 40));
   }
+  for (const element of document.querySelectorAll('*')) {
+    const before = getComputedStyle(element, '::before');
+    if (!element.getClientRects().length || ['none', 'normal'].includes(before.content)) continue;
+    const [one, other] = [rgb(before.color), ground(element)].map(light).sort();
+    if ((other + 0.05) / (one + 0.05) < 4.5) poor.push(before.content.slice(0, 40));
+  }
   return poor;
+"""
+SIDEWAYS = """
+  return [...document.querySelectorAll('*')]
+    .filter((each) => getComputedStyle(each).overflowX === 'auto' && each.scrollWidth > each.clientWidth)
+    .map((each) => each.getAttribute('aria-label'));
+"""
+CUT = """
+  const right = document.documentElement.clientWidth;
+  return [...document.querySelectorAll('main *')]
+    .filter((each) => !each.closest('thead') && each.getBoundingClientRect().right > right + 0.5)
+    .map((each) => each.outerHTML.slice(0, 80));
+"""
+UNTITLED = """
+  const text = (each) => each.textContent.trim();
+  return [...document.querySelectorAll('tbody tr')].flatMap((row) => {
+    const titles = [...row.closest('table').querySelectorAll('thead th')].map(text).slice(1);
+    const cells = [...row.querySelectorAll('td')].map((each) => each.dataset.title);
+    return JSON.stringify(titles) === JSON.stringify(cells) ? [] : [cells];
+  });
 """
 
 
@@ -159,6 +186,42 @@ def test_pages_fit_a_phone_and_can_be_read_in_both_schemes(
         grounds.add(chromium.run("return getComputedStyle(document.body).backgroundColor"))
     assert grounds == {"rgb(244, 246, 248)" if scheme == "light" else "rgb(16, 22, 29)"}
     assert chromium.complaints() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_two_weeks_can_be_read_on_a_phone_and_on_a_desk_without_scrolling_sideways(
+    chromium: Browser, pages_on_loopback: Server, world: World, scheme: str, width: int
+) -> None:
+    world.write_policy("name: old-pull-requests, tags: ['pr-*'], older_than: 14d")
+    run = fortnight(world)
+    chromium.prefer(scheme)
+    chromium.resize(width, 900)
+    for path in ("", f"reports/{run}", f"reports/{run}/{world.registry}/{REPOSITORIES[1]}"):
+        chromium.open(pages_on_loopback.address(path))
+        chromium.run("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        assert chromium.run("return document.documentElement.scrollWidth") <= width, path
+        assert chromium.run(SIDEWAYS) == [], path
+        assert chromium.run(CUT) == [], path
+        assert chromium.run(CONTRAST) == [], path
+        assert chromium.run(UNTITLED) == [], path
+    assert chromium.complaints() == []
+
+
+def test_cards_on_a_phone_are_still_tables_to_a_screen_reader(
+    chromium: Browser, pages_on_loopback: Server, world: World
+) -> None:
+    run = night(world)
+    found = {}
+    for width in (390, 1280):
+        chromium.resize(width, 900)
+        chromium.open(pages_on_loopback.address(f"reports/{run}"))
+        tree = chromium.accessibility()
+        found[width] = [(role, name) for role, name in tree if role in TABLE_ROLES]
+    assert ("columnheader", "Repository") in found[390]
+    assert ("cell", "finished") in found[390], "the title before a cell is not read with it"
+    assert {role for role, _ in found[390]} == TABLE_ROLES
+    assert found[390] == found[1280]
 
 
 def test_the_keyboard_reaches_the_report_from_the_overview(

@@ -52,6 +52,15 @@ class Browser:
     def prefer(self, scheme: str) -> None:
         self._cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
+    def accessibility(self) -> list[tuple[str, str]]:
+        """Return what assistive technology is told: the role and the name of everything on the page."""
+        nodes = self._cdp("Accessibility.getFullAXTree")["nodes"]
+        return [
+            (node["role"]["value"], node.get("name", {}).get("value", ""))
+            for node in nodes
+            if not node["ignored"]
+        ]
+
     def complaints(self) -> list[str]:
         """Return what the console has been told since the last call: errors and broken policies."""
         return [entry["message"] for entry in self._post("se/log", {"type": "browser"})]
@@ -59,8 +68,8 @@ class Browser:
     def has_dialog(self) -> bool:
         return bool(self._http.get(f"{self._session}/alert/text", timeout=30).ok)
 
-    def _cdp(self, command: str, **parameters: Any) -> None:
-        self._post("goog/cdp/execute", {"cmd": command, "params": parameters})
+    def _cdp(self, command: str, **parameters: Any) -> Any:
+        return self._post("goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def _post(self, command: str, body: dict[str, Any]) -> Any:
         answer = self._http.post(f"{self._session}/{command}", json=body, timeout=60)

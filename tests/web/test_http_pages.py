@@ -166,9 +166,9 @@ def test_pages_have_one_heading_a_language_and_unique_ids(api: Doors, world: Wor
         assert '<html lang="en">' in html
         ids = Reader(html).ids
         assert len(ids) == len(set(ids)), path
-        for table in html.split("<table>")[1:]:
-            assert '<th scope="col"' in table
-            assert '<th scope="row"' in table
+        for table in html.split("<table ")[1:]:
+            assert '<th scope="col" role="columnheader"' in table
+            assert '<th scope="row" role="rowheader"' in table
 
 
 @pytest.mark.parametrize(
