@@ -3,8 +3,11 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from shared.oci.names import Digest, RepositoryName
+
+_REMEMBERED: Final = 10_000
 
 
 class Flight:
@@ -34,6 +37,7 @@ class Flights:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._under_way: dict[tuple[Digest, RepositoryName | None], Flight] = {}
+        self._landed: dict[tuple[Digest, RepositoryName], None] = {}
         self._mounting = True
 
     @contextmanager
@@ -55,7 +59,26 @@ class Flights:
         finally:
             with self._guard:
                 del self._under_way[key]
+                if flight.landed:
+                    self._landed[digest, repository] = None
+                    if len(self._landed) > _REMEMBERED:
+                        del self._landed[next(iter(self._landed))]
             flight.end()
+
+    def has_landed(self, digest: Digest, repository: RepositoryName) -> bool:
+        """Tell whether the blob was uploaded there lately: worth asking once more before it is sent."""
+        return (digest, repository) in self._landed
+
+    def forget(self, repository: RepositoryName) -> None:
+        """Forget what was uploaded to a repository that denies to have it: it goes up again."""
+        with self._guard:
+            for key in [key for key in self._landed if key[1] == repository]:
+                del self._landed[key]
+
+    @property
+    def mounting(self) -> bool:
+        """Tell whether the registry is thought to mount what it has just taken."""
+        return self._mounting
 
     def stop_mounting(self) -> None:
         """Remember that the registry does not mount what it has just taken."""

@@ -15,6 +15,7 @@ from shared.errors import (
     DigestMismatch,
     InvalidManifest,
     InvalidName,
+    ManifestBlobUnknown,
     NotFound,
     OperationDisallowed,
     ProtocolViolation,
@@ -59,6 +60,7 @@ class RepositoryClient:
         self.name = name
         self.pulls = pulls
         """How many pulls the registry said are left."""
+        self._flights = flights
         self._base = f"/v2/{name}"
         self._uploads = Uploads(transport, name, self.blob_exists, flights)
         self._referrers = Referrers(
@@ -129,13 +131,17 @@ class RepositoryClient:
         :raises ManifestBlobUnknown: when something that the manifest points at is missing.
         """
         digest = digest_of(content)
-        response = self._transport.request(
-            "PUT",
-            self._manifest(digest if tag is None else tag),
-            headers={"Content-Type": media_type},
-            body=content,
-            expect=_STORED,
-        )
+        try:
+            response = self._transport.request(
+                "PUT",
+                self._manifest(digest if tag is None else tag),
+                headers={"Content-Type": media_type},
+                body=content,
+                expect=_STORED,
+            )
+        except ManifestBlobUnknown:
+            self._flights.forget(self.name)
+            raise
         stated = response.headers.get("Docker-Content-Digest")
         if stated is not None and stated != digest:
             raise DigestMismatch(f"{digest} was sent and stored as {stated}", **self._where(response))

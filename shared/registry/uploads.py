@@ -136,6 +136,8 @@ class Uploads:
         while True:
             with self._flights.board(descriptor.digest, self._name) as flight:
                 if flight is None:
+                    if self._flights.has_landed(descriptor.digest, self._name) and self._exists(descriptor):
+                        return  # another thread was quicker since this one was told that it is missing
                     self._push(descriptor, open_source, attempts)
                     return
             flight.wait()
@@ -147,7 +149,7 @@ class Uploads:
         """Tell whether another thread's upload put the blob here, or did where it can be mounted from."""
         if flight.repository == self._name:
             return flight.landed or self._exists(descriptor)
-        if not flight.landed:
+        if not flight.landed or not self._flights.mounting:
             return False
         if self.mount(descriptor, flight.repository):
             return True

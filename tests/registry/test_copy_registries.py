@@ -174,6 +174,21 @@ def test_a_registry_that_claims_a_blob_it_lost_is_healed(
     assert_pullable(pair[1], image)
 
 
+def test_a_blob_that_is_lost_right_after_it_went_up_goes_up_again(
+    acr: AcrEmulator, hub: DockerHubEmulator, pair: Pair
+) -> None:
+    image = build_image(seed=7)
+    image.push_to(acr.state, SOURCE, tag=V1)
+    copy_graph(*pair, V1, tag=V1)
+    other = build_image(seed=7, annotations={"of": "the same layers"})
+    assert image.blobs.keys() & other.blobs.keys()
+    other.push_to(acr.state, SOURCE, tag="v2")
+    for digest in image.blobs.keys() & other.blobs.keys():
+        hub.orphan_blob(pair[1].name, image.blobs[digest])
+    assert copy_graph(*pair, TagName("v2"), tag=TagName("v2")).healed
+    assert_pullable(pair[1], other)
+
+
 def test_repositories_of_one_registry_share_blobs_by_mounting(
     acr: AcrEmulator, acr_client: Callable[..., AcrClient]
 ) -> None:
