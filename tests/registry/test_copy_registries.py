@@ -186,7 +186,7 @@ def test_a_blob_that_is_lost_right_after_it_went_up_goes_up_again(
     for digest in image.blobs.keys() & other.blobs.keys():
         hub.orphan_blob(pair[1].name, image.blobs[digest])
     assert copy_graph(*pair, TagName("v2"), tag=TagName("v2")).healed
-    assert_pullable(pair[1], other)
+    assert_pullable(pair[1], other, TagName("v2"))
 
 
 def test_repositories_of_one_registry_share_blobs_by_mounting(
