@@ -1,14 +1,10 @@
 import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from azure.core.credentials import AccessToken
 
 from emulators.acr import AcrEmulator
@@ -21,6 +17,7 @@ from shared.registry.client import RegistryClient
 from shared.registry.credentials import BasicCredential, Credential, EntraCredential
 from shared.registry.dockerhub import DockerHubClient
 from shared.registry.transport import TransportOptions
+from tests.registry.debian import serving_docker_registry
 from tests.registry.scripted import Script, ScriptedServer
 
 
@@ -153,33 +150,10 @@ def scripted_client(options: TransportOptions, running: ExitStack) -> Callable[.
 @pytest.fixture(scope="session")
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Debian's docker-registry: the code behind Docker Hub and many others, and not ours."""
-    program = shutil.which("docker-registry")
-    if program is None:
+    if shutil.which("docker-registry") is None:
         pytest.skip("docker-registry is not installed")
-    directory: Path = tmp_path_factory.mktemp("docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = directory / "config.yml"
-    settings.write_text(
-        "version: 0.1\n"
-        "log: {level: error, accesslog: {disabled: true}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {directory}/content}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    silence = subprocess.DEVNULL
-    process = subprocess.Popen([program, "serve", str(settings)], stdout=silence, stderr=silence)
-    try:
-        for _ in range(200):
-            try:
-                requests.get(f"http://127.0.0.1:{port}/v2/", timeout=1)
-                break
-            except requests.ConnectionError:
-                time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    with serving_docker_registry(tmp_path_factory.mktemp("docker-registry")) as url:
+        yield url
 
 
 @pytest.fixture
