@@ -10,6 +10,8 @@ from typing import Final
 
 from opentelemetry import metrics
 
+from shared.retention.traffic import Traffic
+
 _METER: Final = metrics.get_meter("registry-steward")
 
 untagged: Final = _METER.create_counter("steward.tags.untagged", unit="{tag}")
@@ -19,6 +21,13 @@ freed: Final = _METER.create_counter(
 )
 unfinished: Final = _METER.create_counter(
     "steward.actions.unfinished", unit="{action}", description="Planned and not done, by result."
+)
+requests: Final = _METER.create_counter(
+    "steward.cleaning.requests", unit="{request}", description="Asked of a registry, by class of endpoint."
+)
+throttled: Final = _METER.create_counter("steward.cleaning.throttled", unit="{request}")
+waited: Final = _METER.create_counter(
+    "steward.cleaning.waited", unit="s", description="For a turn or another try; by all threads together."
 )
 refused: Final = _METER.create_counter("steward.repositories.refused", unit="{repository}")
 replicated: Final = _METER.create_counter("steward.tags.replicated", unit="{tag}", description="By result.")
@@ -43,6 +52,15 @@ def count_repository(registry: str, counts: Mapping[str, int]) -> None:
     refused.add(counts.get("refused", 0), where)
     for result in _UNFINISHED & counts.keys():
         unfinished.add(counts[result], {**where, "result": result})
+
+
+def count_traffic(registry: str, traffic: Traffic) -> None:
+    """Count what one message asked of a registry."""
+    where = {"registry": registry}
+    for kind, count in traffic.requests.items():
+        requests.add(count, {**where, "class": kind})
+    throttled.add(traffic.throttled, where)
+    waited.add(traffic.waited, where)
 
 
 def count_replication(registry: str, result: str, *, size: int, seconds: float) -> None:

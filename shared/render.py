@@ -154,8 +154,10 @@ def report_to_json(report: RepositoryReport) -> Document:
         "mode": report.mode,
         "started": report.started.isoformat(),
         "finished": report.finished.isoformat(),
+        "seconds": (report.finished - report.started).total_seconds(),
         "plan": plan_to_json(report.plan),
         "outcomes": [outcome.to_json() for outcome in report.outcomes],
         "counts": report.counts,
         "missing": report.missing,
+        "traffic": report.traffic.to_json(),
     }

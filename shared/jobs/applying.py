@@ -62,7 +62,7 @@ class PlanApplication:
         plan: RepositoryPlan,
         registry: CleanedRegistry,
         *,
-        record: Callable[[Sequence[Outcome]], None],
+        record: Callable[[Sequence[Outcome]], object],
         earlier: Iterable[Outcome],
         clock: Callable[[], datetime],
         deadline: datetime,

@@ -12,7 +12,7 @@ _FLUSH_LINES: Final = 200
 class OutcomeBatch:
     """Outcomes on their way to storage: the first at once, the others together, once a second."""
 
-    def __init__(self, record: Callable[[Sequence[Outcome]], None]) -> None:
+    def __init__(self, record: Callable[[Sequence[Outcome]], object]) -> None:
         self._record = record
         self._waiting: list[Outcome] = []
         self._flushed = -math.inf

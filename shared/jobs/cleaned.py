@@ -31,9 +31,15 @@ class CleanedRegistry(Protocol):
         """
 
     def snapshot(
-        self, name: RepositoryName, *, edges_known: Mapping[Digest, Edges] | None = None
+        self,
+        name: RepositoryName,
+        *,
+        edges_known: Mapping[Digest, Edges] | None = None,
+        edges_read: dict[Digest, Edges] | None = None,
     ) -> RepositorySnapshot:
         """Return all that a plan needs to know of the repository.
+
+        ``edges_known`` need not be read again; what is read is added to ``edges_read``, also when this fails.
 
         :raises NotFound: when it does not exist.
         """

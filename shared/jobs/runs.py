@@ -1,29 +1,16 @@
-"""Runs: how they are named and opened, and how they move from planning to applying.
-
-A run is a list of repositories. Each is planned by its own message. When all are planned, or failed, the
-limits of the whole run are checked, once, and the plans are applied by one message each. The last
-message to finish takes the step; a second one taking it again sends messages that find nothing to do.
-"""
+"""Runs: lists of repositories, each of which is planned by its own message; how they are named and opened."""
 
 import hashlib
-import logging
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from shared.errors import InvalidPolicy
 from shared.jobs.services import Services
-from shared.logs import log
-from shared.messages import ApplyPlan, PlanRepository
+from shared.messages import PlanRepository
 from shared.oci.names import LoginServer, Reference, RepositoryName, parse_login_server, parse_repository
 from shared.policy import Policy
-from shared.retention.limits import check_run_limits
-from shared.retention.report import add_counts
 from shared.settings import CleanupMode
 from shared.storage.runs import Document, Part
-
-logger = logging.getLogger("steward.runs")
 
 type RunKind = Literal["night", "push", "reconciliation", "mirror"]
 
@@ -32,7 +19,8 @@ type RunKind = Literal["night", "push", "reconciliation", "mirror"]
 class Run:
     """How a run was opened: what it covers, in which mode, and what could not be listed.
 
-    ``queued`` counts the tags that a reconciliation found missing or different.
+    ``queued`` counts the tags that a reconciliation found missing or different. ``registry_warnings`` are
+    those of the ``warnings`` that are about one registry, and are said in every plan of it, too.
     """
 
     name: str
@@ -43,6 +31,8 @@ class Run:
     repositories: tuple[tuple[LoginServer, RepositoryName], ...]
     problems: tuple[str, ...] = ()
     queued: int = 0
+    warnings: tuple[str, ...] = ()
+    registry_warnings: tuple[tuple[LoginServer, str], ...] = ()
 
     def to_json(self) -> Document:
         """Return the stored form."""
@@ -57,6 +47,10 @@ class Run:
             ],
             "problems": list(self.problems),
             "queued": self.queued,
+            "warnings": list(self.warnings),
+            "registry_warnings": [
+                {"registry": registry, "warning": warning} for registry, warning in self.registry_warnings
+            ],
         }
 
     @classmethod
@@ -74,7 +68,16 @@ class Run:
             ),
             problems=tuple(document["problems"]),
             queued=document["queued"],
+            warnings=tuple(document.get("warnings", ())),
+            registry_warnings=tuple(
+                (parse_login_server(entry["registry"]), entry["warning"])
+                for entry in document.get("registry_warnings", ())
+            ),
         )
+
+    def warnings_about(self, registry: LoginServer) -> tuple[str, ...]:
+        """Return what is to be said in every plan of the registry."""
+        return tuple(warning for about, warning in self.registry_warnings if about == registry)
 
     def part(self, registry: LoginServer, repository: RepositoryName) -> Part:
         """Return one repository's share of this run."""
@@ -88,6 +91,7 @@ class Run:
             "repositories": len(self.repositories),
             "problems": list(self.problems),
             "queued": self.queued,
+            "warnings": list(self.warnings),
         }
 
 
@@ -149,76 +153,3 @@ def open_push_cleanup(services: Services, policy: Policy, source: Reference, *, 
     _queue_planning(services, run, delay=(window + 1) * length - now.timestamp())
     services.runs.open_run(name, run.to_json())
     return name
-
-
-def advance(services: Services, run: Run, *, now: datetime) -> None:
-    """Take the run's next step, if what was just done was the last that it waited for.
-
-    When every repository is planned or failed, the run's limits are checked and, in apply mode, the plans
-    queued. When every repository has its report, or the run is refused, it is finished. Each of the two is
-    said once, to whom a topic is configured for.
-    """
-    if services.runs.read_finished(run.name) is not None:
-        return
-    plans = {(found.registry, found.repository): found.counts for found in services.runs.list_plans(run.name)}
-    reports = {
-        (found.registry, found.repository): found.counts for found in services.runs.list_reports(run.name)
-    }
-    if any(part not in plans and part not in reports for part in run.repositories):
-        return
-    refused = None
-    if run.mode == "apply" and services.settings.cleanup_mode == "apply":
-        refused = _leave_planning(services, run, plans, reports)
-    if refused is not None or all(part in reports for part in run.repositories):
-        _finish(services, run, reports, refused, now)
-
-
-type _Counts = Mapping[tuple[LoginServer, RepositoryName], Mapping[str, int]]
-
-
-def _leave_planning(services: Services, run: Run, plans: _Counts, reports: _Counts) -> Document | None:
-    """Queue the plans, unless that was done before, and return why they are refused, if they are.
-
-    Without a policy there are no limits to check: then nothing is removed.
-    """
-    left = services.runs.read_applying(run.name)
-    if left is not None:
-        found: Document | None = left["refused"]
-        return found
-    refused = _why_refused(services, plans.values())
-    if refused is None:
-        for registry, repository in run.repositories:
-            if (registry, repository) in plans and (registry, repository) not in reports:
-                services.cleanup_queue.send(ApplyPlan(run=run.name, registry=registry, repository=repository))
-    else:
-        fields = {"run": run.name, "refused": refused["message"]}
-        log(logger, "run refused by a limit", fields, level=logging.WARNING)
-        services.notices.publish("RunRefused", run.name, {"refused": refused})
-    services.runs.mark_applying(run.name, {"refused": refused})
-    services.notices.publish("PlanReady", run.name, {"planned": add_counts(plans.values())})
-    return refused
-
-
-def _finish(services: Services, run: Run, reports: _Counts, refused: Document | None, now: datetime) -> None:
-    summary = {
-        "kind": run.kind,
-        "mode": run.mode,
-        "started": run.started.isoformat(),
-        "finished": now.isoformat(),
-        "repositories": len(run.repositories),
-        "refused": refused,
-        "done": add_counts(reports.values()),
-        "problems": list(run.problems),
-    }
-    if services.runs.finish_run(run.name, summary):
-        log(logger, "run finished", {"run": run.name, **summary})
-        services.notices.publish("RunFinished", run.name, summary)
-
-
-def _why_refused(services: Services, counts: Iterable[Mapping[str, int]]) -> Document | None:
-    try:
-        limit = services.policy.current().retention.limits.run
-    except InvalidPolicy as error:
-        return {"message": str(error)}
-    refusal = check_run_limits(counts, limit)
-    return None if refusal is None else refusal.to_json()

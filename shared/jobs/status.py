@@ -11,6 +11,7 @@ from shared.errors import StewardError
 from shared.jobs.runs import Run, read_run
 from shared.jobs.services import Services
 from shared.oci.names import LoginServer, RepositoryName
+from shared.retention.report import add_counts, postponed_in, traffic_in
 from shared.storage.runs import Part
 
 
@@ -26,34 +27,37 @@ def run_summary(services: Services, name: str) -> dict[str, Any] | None:
     ``state`` is ``planning``, ``applying``, ``refused`` or ``finished``; ``missing`` names the
     repositories without a report. A reconciliation is ``comparing`` until each repository has a report, and
     then ``replicating`` until each queued tag has an outcome; ``drift`` counts what was found. ``lag`` is how
-    many seconds after their pushes tags were copied, ``None`` where no source told when that was.
+    many seconds after their pushes tags were copied, ``None`` where no source told when that was. ``traffic``
+    is what was asked of registries, and ``postponed`` what caps left for the next run.
     """
     run = read_run(services, name)
     if run is None:
         return _replication_only(services, name)
     if run.kind in {"reconciliation", "mirror"}:
         return _comparison(services, run)
-    planned = list(services.runs.list_plans(name))
-    reported = list(services.runs.list_reports(name))
-    finished = {(found.registry, found.repository) for found in reported}
+    planned = [found.counts for found in services.runs.list_plans(name)]
+    reported = {
+        (found.registry, found.repository): found.counts for found in services.runs.list_reports(name)
+    }
     applying = services.runs.read_applying(name) if run.mode == "apply" else None
     refused = None if applying is None else applying["refused"]
-    missing = [part for part in run.repositories if part not in finished]
-    totals: Counter[str] = Counter()
-    for found in reported:
-        totals.update(found.counts)
-    planned_totals: Counter[str] = Counter()
-    for found in planned:
-        planned_totals.update(found.counts)
+    missing = [part for part in run.repositories if part not in reported]
+    ended = services.runs.read_finished(name) or {}
+    done = add_counts(reported.values())
     return {
         **run.to_json(),
         "state": _state(
             run, refused=refused is not None, missing=bool(missing), applying=applying is not None
         ),
+        "finished": ended.get("finished"),
+        "seconds": ended.get("seconds"),
         "refused": refused,
-        "planned": dict(planned_totals),
-        "done": dict(totals),
+        "planned": add_counts(planned),
+        "done": done,
+        "postponed": postponed_in(reported.values()),
+        "traffic": traffic_in(done),
         "missing": [{"registry": registry, "repository": repository} for registry, repository in missing],
+        "warnings": ended.get("warnings", list(run.warnings)),
     }
 
 

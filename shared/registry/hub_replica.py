@@ -97,18 +97,24 @@ class HubReplica:
         return RepositoryAttributes(name, found.registered or moment, moment, 0, 0, True, True)
 
     def snapshot(
-        self, name: RepositoryName, *, edges_known: Mapping[Digest, Edges] | None = None
+        self,
+        name: RepositoryName,
+        *,
+        edges_known: Mapping[Digest, Edges] | None = None,
+        edges_read: dict[Digest, Edges] | None = None,
     ) -> RepositorySnapshot:
         """Return all that a plan needs to know of the repository; the age of a replica is its source's.
 
-        Each body that is not known yet is a pull of Docker Hub's.
+        Each body that is not known yet is a pull of Docker Hub's; it is added to ``edges_read``, also when
+        the snapshot fails.
 
         :raises NotFound: when the repository does not exist.
         :raises RateLimited: when too few pulls are left; what was read until then is remembered.
         """
         self.repository_attributes(name)
         listing = HubListing.of(self._api, self.repository(name), name)
-        reading = HubBodies(self.repository(name), dict(edges_known or {}), self._pull_reserve)
+        known = edges_known or {}
+        reading = HubBodies(self.repository(name), dict(known), self._pull_reserve)
         manifests = {each.record.digest: each.record for each in listing.manifests.values()}
         level = list(manifests.values())
         try:
@@ -126,6 +132,9 @@ class HubReplica:
             if self._memory is not None:
                 self._memory.save(DOCKER_HUB, name, reading.of(manifests))
             raise
+        finally:
+            if edges_read is not None:
+                edges_read.update((each, to) for each, to in reading.edges.items() if each not in known)
         self._edges[name] = reading.edges
         there = [record for record in manifests.values() if record.digest not in reading.gone]
         return RepositorySnapshot(

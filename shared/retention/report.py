@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from shared.oci.names import Digest, TagName
+from shared.retention.traffic import Traffic
 from shared.retention.verdicts import RepositoryPlan
 
 type Action = Literal["untag", "delete"]
@@ -56,13 +57,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryReport:
-    """One repository's plan and what came of it; without outcomes when it was only planned, or refused."""
+    """One repository's plan and what came of it; without outcomes when it was only planned, or refused.
+
+    ``traffic`` is what the registry was asked, for the plan and for carrying it out.
+    """
 
     plan: RepositoryPlan
     mode: Literal["plan", "apply"]
     started: datetime
     finished: datetime
     outcomes: tuple[Outcome, ...] = ()
+    traffic: Traffic = field(default_factory=Traffic)
 
     @property
     def bytes_freed_at_most(self) -> int:
@@ -85,9 +90,10 @@ class RepositoryReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return the plan's counts, what was done by action, and every other result by its name."""
+        """Return the plan's counts, what was done by action, every other result by its name, the traffic."""
         results = count_results(self.outcomes)
-        return {**self.plan.counts, **results, "bytes_freed_at_most": self.bytes_freed_at_most}
+        freed = {"bytes_freed_at_most": self.bytes_freed_at_most}
+        return {**self.plan.counts, **results, **freed, **self.traffic.counts}
 
 
 def count_results(outcomes: Iterable[Outcome]) -> dict[str, int]:
@@ -107,3 +113,19 @@ def add_counts(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for one in counts:
         total.update(one)
     return dict(total)
+
+
+def postponed_in(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return how much caps leave for the next run, and in how many repositories."""
+    total = {"repositories": 0, "tags": 0, "manifests": 0}
+    for one in counts:
+        tags, manifests = one.get("postponed_tags", 0), one.get("postponed_manifests", 0)
+        total["repositories"] += bool(tags or manifests)
+        total["tags"] += tags
+        total["manifests"] += manifests
+    return total
+
+
+def traffic_in(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return what the counts say of requests."""
+    return {name: counts.get(name, 0) for name in Traffic().counts}

@@ -98,10 +98,15 @@ class RetentionPolicy:
     at_most: Caps = field(default_factory=Caps)
 
     @property
-    def rule_names(self) -> tuple[str, ...]:
-        """Return the names of all rules, sorted; protections are not rules."""
+    def rules(self) -> tuple[Rule, ...]:
+        """Return all rules, sorted by name; protections are not rules."""
         rules: tuple[Rule, ...] = (*self.keep_rules, *self.tag_rules, *self.untagged_rules)
-        return tuple(sorted(rule.name for rule in rules))
+        return tuple(sorted(rules, key=lambda rule: rule.name))
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """Return the names of all rules, sorted."""
+        return tuple(rule.name for rule in self.rules)
 
     def covers(self, registry: LoginServer, repository: RepositoryName) -> bool:
         """Tell whether any rule could remove something there: without one, nothing needs to be read."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -13,6 +13,7 @@ from shared.errors import StorageError
 from shared.storage.account import create_container, error_code, storage_errors
 
 _FULL: Final = "BlockCountExceedsLimit"
+_BLOCKS: Final = 50_000
 _LINES: Final = ContentSettings(content_type="application/x-ndjson")
 
 
@@ -29,19 +30,21 @@ class AppendLog:
         self._name = name
         self._volume = 0
 
-    def append(self, lines: Iterable[dict[str, Any]]) -> None:
+    def append(self, lines: Iterable[dict[str, Any]]) -> int:
         """Append the lines in one block; nothing is written when there are none.
 
+        :returns: how many blocks the log has then, those of other writers among them; 0 without lines.
         :raises StorageError: when they could not be written.
         """
         block = "".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines).encode()
         if not block:
-            return
+            return 0
         volume = self._volume
         with storage_errors(f"appending to {self._name}"):
-            while not self._append(volume, block):
+            while (blocks := self._append(volume, block)) is None:
                 volume += 1
         self._volume = volume
+        return volume * _BLOCKS + blocks
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Yield all lines in the order written; none when nothing was ever appended.
@@ -61,20 +64,20 @@ class AppendLog:
                 raise StorageError(f"reading {self._name}: not JSON lines: {error}") from error
             volume += 1
 
-    def _append(self, volume: int, block: bytes) -> bool:
-        """Append to that volume; ``False`` when it is full."""
+    def _append(self, volume: int, block: bytes) -> int | None:
+        """Append to that volume and return how many blocks it has; ``None`` when it is full."""
         blob = self._blob(volume)
         try:
             try:
-                blob.append_block(block)
+                appended = blob.append_block(block)
             except ResourceNotFoundError:
                 self._create(blob)
-                blob.append_block(block)
+                appended = blob.append_block(block)
         except HttpResponseError as error:
             if error_code(error) != _FULL:
                 raise
-            return False
-        return True
+            return None
+        return cast("int", appended["blob_committed_block_count"])
 
     def _create(self, blob: BlobClient) -> None:
         """Make the blob, and its container if need be; another writer may have been quicker.

@@ -7,7 +7,9 @@
     runs/{run}/applying.json                         every plan was seen, and the run's limits checked
     runs/{run}/{registry}/{repository}/plan.json     the plan, saved before anything is touched
     runs/{run}/{registry}/{repository}/outcomes.jsonl  one line per action, appended as it happens
+    runs/{run}/{registry}/{repository}/traffic.jsonl  one line per invocation that left something to do
     runs/{run}/{registry}/{repository}/report.json   plan and outcomes, when the repository is finished
+    runs/{run}/progress.jsonl                        one line per repository planned, and per one cleaned
     runs/{run}/replication.jsonl                     one line per replicated tag
     runs/{run}/noted/{key}                           what was recorded there and may be told of again
 
@@ -31,10 +33,12 @@ from shared.storage.append_log import AppendLog
 
 PLAN: Final = "plan.json"
 OUTCOMES: Final = "outcomes.jsonl"
+TRAFFIC: Final = "traffic.jsonl"
 REPORT: Final = "report.json"
 RUN: Final = "run.json"
 APPLYING: Final = "applying.json"
 FINISHED: Final = "finished.json"
+PROGRESS: Final = "progress.jsonl"
 REPLICATION: Final = "replication.jsonl"
 
 _JSON = ContentSettings(content_type="application/json")
@@ -74,6 +78,7 @@ class RunStore:
     def __init__(self, service: BlobServiceClient, container: str, *, page_size: int = 5000) -> None:
         self._container = service.get_container_client(container)
         self._page_size = page_size
+        self._opened: Document = {}
 
     def open_run(self, run: str, document: Document) -> bool:
         """Save how the run was opened; ``False`` when it was opened before, which changes nothing."""
@@ -105,15 +110,26 @@ class RunStore:
         return True
 
     def read_run(self, run: str) -> Document | None:
-        """Return how the run was opened, or ``None`` when there is no such run."""
-        return self._read(f"runs/{run}/{RUN}")
+        """Return how the run was opened, or ``None`` when there is no such run.
 
-    def list_runs(self) -> Iterator[str]:
-        """Yield the names of all runs, in the order of their names."""
+        That never changes, and names thousands of repositories: the latest one is remembered.
+        """
+        latest = self._opened
+        if run in latest:
+            found: Document = latest[run]
+            return found
+        document = self._read(f"runs/{run}/{RUN}")
+        if document is not None:
+            self._opened = {run: document}
+        return document
+
+    def list_runs(self, kind: str = "") -> Iterator[str]:
+        """Yield the names of all runs, or of all of one kind, in the order of their names."""
+        prefix = f"runs/{kind}-" if kind else "runs/"
         with storage_errors("listing runs"):
             try:
                 for found in self._container.walk_blobs(
-                    "runs/", delimiter="/", results_per_page=self._page_size
+                    prefix, delimiter="/", results_per_page=self._page_size
                 ):
                     yield found.name.removeprefix("runs/").rstrip("/")
             except ResourceNotFoundError:
@@ -137,6 +153,14 @@ class RunStore:
     def outcomes(self, part: Part) -> AppendLog:
         """Return the log that this repository's outcomes are appended to."""
         return AppendLog(self._container, part.path(OUTCOMES))
+
+    def traffic(self, part: Part) -> AppendLog:
+        """Return the log of what invocations asked of the registry before the one that finishes it."""
+        return AppendLog(self._container, part.path(TRAFFIC))
+
+    def progress(self, run: str) -> AppendLog:
+        """Return the log of the run's repositories, in the order in which they got on."""
+        return AppendLog(self._container, f"runs/{run}/{PROGRESS}")
 
     def save_report(self, part: Part, document: Document, counts: Mapping[str, int]) -> None:
         """Save the report; ``counts`` (names of letters and underscores) are listed with it."""

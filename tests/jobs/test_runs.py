@@ -6,9 +6,10 @@ import pytest
 
 from emulators.registry.images import build_image
 from shared.errors import StorageUnavailable
+from shared.jobs.advancing import leave_planning
 from shared.jobs.cleaning import clean
 from shared.jobs.nightly import start_night
-from shared.jobs.runs import Run, advance, open_push_cleanup, read_run, replication_run, run_name
+from shared.jobs.runs import Run, open_push_cleanup, read_run, replication_run, run_name
 from shared.messages import ApplyPlan, PlanRepository
 from shared.oci.names import Reference, parse_login_server, parse_repository, parse_tag
 from tests.jobs.world import World, body
@@ -112,7 +113,7 @@ def test_a_run_goes_to_applying_once(world: World) -> None:
     run = two_repositories(world)
     plan_all(world)
     assert len(world.take_cleanups()) == 2
-    advance(world.services, run, now=world.clock())
+    leave_planning(world.services, run, now=world.clock())
     assert world.take_cleanups() == []
 
 
@@ -134,7 +135,7 @@ def test_a_run_in_plan_mode_never_goes_on_even_when_deleting_is_switched_on_late
     run = two_repositories(world)
     plan_all(world)
     world.set(CLEANUP_MODE="apply")
-    advance(world.services, run, now=world.clock())
+    leave_planning(world.services, run, now=world.clock())
     assert world.take_cleanups() == []
     assert world.services.runs.read_applying(run.name) is None
 
