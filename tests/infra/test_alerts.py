@@ -4,14 +4,12 @@ import ast
 import inspect
 import json
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import get_args
 
 import pytest
 
 import shared.errors
-from shared.jobs import runs
 from shared.jobs.receiving import ReceivedEvent
 from shared.oci.names import parse_reference
 from shared.replication.events import parse_registry_events
@@ -88,7 +86,7 @@ def fields_of(message: str) -> set[str]:
             (event,) = parse_registry_events(body)
             return set(ReceivedEvent(event=event, login_server=tag.registry).log_fields())
         case "run finished":
-            keys = literal_keys(runs._finish)
+            keys = literal_keys(logging_calls()[message])
             done = {"untagged", "deleted", "bytes_freed_at_most", *get_args(Result.__value__)}
             assert {"run", "done"} <= keys
             return keys | {f"done.{count}" for count in done}
@@ -113,9 +111,8 @@ EVENT = {
 }
 
 
-def literal_keys(function: Callable[..., object]) -> set[str]:
-    tree = ast.parse(inspect.getsource(function))
-    literals = (node for node in ast.walk(tree) if isinstance(node, ast.Dict))
+def literal_keys(source: str) -> set[str]:
+    literals = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Dict))
     return {str(key.value) for each in literals for key in each.keys if isinstance(key, ast.Constant)}
 
 
