@@ -35,6 +35,7 @@ _SOURCE_HEADER: Final = {"X-Meta-Source-Client": "azure/functions"}
 
 NEWEST_PAGE_SIZE: Final = 100
 _FOUND_OR_NOT: Final = frozenset({200, 404})
+_DELETED_OR_GONE: Final = frozenset({200, 202, 204, 404})
 _READING: Final = ("metadata_read", "pull")
 
 
@@ -137,19 +138,24 @@ class AcrClient(RegistryClient):
 
     def tag_attributes(self, name: RepositoryName, tag: TagName) -> TagRecord | None:
         """Return the tag as it is now, ``None`` when it does not exist."""
-        return self._operations.tag_attributes(name, tag)
+        item = self._single(f"{_place(name)}/_tags/{quote(tag, safe='')}", "tag")
+        return None if item is None else next(read_tags([item], registry=self.login_server))
 
     def manifest_attributes(self, name: RepositoryName, digest: Digest) -> ManifestAttributes | None:
         """Return the manifest as it is now, with the tags on it, ``None`` when it does not exist.
 
         Read raw: the SDK's model has no media type.
         """
-        url = f"{_place(name)}/_manifests/{quote(digest, safe=':')}"
+        item = self._single(f"{_place(name)}/_manifests/{quote(digest, safe=':')}", "manifest")
+        return None if item is None else next(read_manifests([item], registry=self.login_server))
+
+    def _single(self, url: str, kind: str) -> object | None:
+        """Return what the registry says of one tag or manifest, ``None`` when it does not exist."""
         response = self._transport.request("GET", url, expect=_FOUND_OR_NOT)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
-        item = json_object(response, registry=self.login_server).get("manifest")
-        return next(read_manifests([item], registry=self.login_server))
+        found: object = json_object(response, registry=self.login_server).get(kind)
+        return found
 
     def snapshot(
         self,
@@ -180,14 +186,18 @@ class AcrClient(RegistryClient):
 
         :raises OperationDisallowed: when it is locked.
         """
-        return self._operations.delete_tag(name, tag)
+        return self._delete(f"{_place(name)}/_tags/{quote(tag, safe='')}")
 
     def delete_manifest(self, name: RepositoryName, digest: Digest) -> bool:
         """Delete the manifest and every tag on it; ``False`` when it was already gone.
 
         :raises OperationDisallowed: when it is locked.
         """
-        return self._operations.delete_manifest(name, digest)
+        return self._delete(f"/v2/{quote(name)}/manifests/{quote(digest, safe=':')}")
+
+    def _delete(self, url: str) -> bool:
+        response = self._transport.request("DELETE", url, expect=_DELETED_OR_GONE)
+        return response.status_code != HTTPStatus.NOT_FOUND
 
     def delete_repository(self, name: RepositoryName) -> bool:
         """Delete the repository with all that is in it; ``False`` when it was already gone.

@@ -16,11 +16,10 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.core.pipeline.transport import RequestsTransport
 
 from shared.errors import NotFound, ProtocolViolation
-from shared.oci.names import Digest, RepositoryName, TagName, parse_digest
+from shared.oci.names import Digest, RepositoryName, TagName
 from shared.registry.acr_attributes import RepositoryAttributes
 from shared.registry.transport import Transport
 from shared.registry.wire import error_of
-from shared.retention.snapshot import TagRecord
 
 _SUCCESS: Final = range(200, 300)
 
@@ -86,38 +85,6 @@ class AcrOperations:
                 delete_enabled=found.can_delete is not False,
                 write_enabled=found.can_write is not False,
             )
-
-    def tag_attributes(self, name: RepositoryName, tag: TagName) -> TagRecord | None:
-        """Return the tag as it is now, ``None`` when it does not exist."""
-        try:
-            with self._reading():
-                found = self._sdk.get_tag_properties(name, tag)
-                locked = found.can_delete is False or found.can_write is False
-                return TagRecord(
-                    tag,
-                    parse_digest(found.digest or ""),
-                    _aware(found.created_on),
-                    _aware(found.last_updated_on),
-                    locked,
-                )
-        except NotFound:
-            return None
-
-    def delete_tag(self, name: RepositoryName, tag: TagName) -> bool:
-        """Remove the tag and leave the manifest; ``False`` when it was already gone."""
-        try:
-            self._sdk.delete_tag(name, tag)
-        except NotFound:
-            return False
-        return True
-
-    def delete_manifest(self, name: RepositoryName, digest: Digest) -> bool:
-        """Delete the manifest and every tag on it; ``False`` when it was already gone."""
-        try:
-            self._sdk.delete_manifest(name, digest)
-        except NotFound:
-            return False
-        return True
 
     def delete_repository(self, name: RepositoryName) -> bool:
         """Delete the repository with all that is in it; ``False`` when it was already gone."""

@@ -1,7 +1,9 @@
 """Where a request may go: origins, loopback, and the addresses that no registry may send us to."""
 
 import ipaddress
+import re
 import socket
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -24,15 +26,26 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{f'[{self.host}]' if ':' in self.host else self.host}{port}"
 
 
+_plain_origin: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?=/)").match
+
+
 def origin_of(url: str) -> Origin:
     """Return the origin of an absolute http or https URL.
 
     :raises ValueError: when it is neither, or its port is no number.
     """
+    plain = _plain_origin(url)  # every request asks several times
+    return _read_origin(url) if plain is None else _known_origin(plain[0])
+
+
+def _read_origin(url: str) -> Origin:
     parts = urlsplit(url)
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError(f"not an http or https URL: {redact(url)!r}")
     return Origin(parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme])
+
+
+_known_origin = lru_cache(maxsize=256)(_read_origin)
 
 
 def is_loopback(host: str) -> bool:

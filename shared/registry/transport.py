@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 from urllib.parse import urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 
 from shared.errors import ProtocolViolation
 from shared.registry.addresses import Origin, is_loopback, origin_of
 from shared.registry.auth import Authenticator, Authorization
+from shared.registry.connections import ConnectionPool
 from shared.registry.counting import Counting, sleep_counted
 from shared.registry.layers import Boundary, BoundedBodies, Identification, Layer, Logging, SlicedBodies
 from shared.registry.pacing import Paces, Pacing
@@ -33,6 +34,8 @@ VERSION: Final = "0.1.0"
 USER_AGENT: Final = f"registry-steward/{VERSION}"
 _MAX_REDIRECTS: Final = 5
 _OK: Final = frozenset({200})
+_REDIRECTED: Final = frozenset({"GET", "HEAD"})
+_USUAL_HEADERS: Final = requests.utils.default_headers()
 
 
 class Body(Protocol):
@@ -116,11 +119,12 @@ class Transport:
         if authenticate is not None:
             authenticator = authenticate(self._sign_in)
             stack = Authorization(reliable, registry=registry, home=self.home, authenticator=authenticator)
+        self._stack = stack
         self.session = RegistrySession(stack, options)
 
     def _reliable_stack(self) -> Layer:
         options, registry, home = self.options, self.registry, self.home
-        pool = HTTPAdapter(pool_connections=8, pool_maxsize=options.threads, max_retries=0, pool_block=False)
+        pool = ConnectionPool(home, threads=options.threads)
         bounded = BoundedBodies(SlicedBodies(pool), registry=registry)
         logged = Logging(bounded, registry=registry)
         identified = Identification(logged, home=home, user_agent=options.user_agent, headers=options.headers)
@@ -146,6 +150,8 @@ class Transport:
 
     def url(self, path: str) -> str:
         """Return the absolute URL of a path of the registry."""
+        if path.startswith("/") and not path.startswith("//"):
+            return self.base_url + path
         return urljoin(self.base_url, path)
 
     def request(
@@ -166,16 +172,18 @@ class Transport:
 
         :raises RegistryError: for any other status, and when there is no answer.
         """
+        options: dict[str, Any] = {
+            "stream": stream,
+            "timeout": self._unhurried if unhurried else self._timeout,
+            "verify": self.session.verify,
+            "cert": None,
+            "proxies": self.session.proxies,
+        }
         try:
-            response = self.session.request(
-                method,
-                self.url(url),
-                headers=dict(headers or {}),
-                data=body,
-                stream=stream,
-                timeout=self._unhurried if unhurried else self._timeout,
-                allow_redirects=method in {"GET", "HEAD"},
-            )
+            prepared = _prepared(method, self.url(url), headers or {}, body)
+            response = self._stack.send(prepared, **options)
+            if response.is_redirect and method in _REDIRECTED:
+                response = self._follow(response, prepared, **options)
         except requests.RequestException as error:  # what is raised outside the stack: redirects, URLs
             raise ProtocolViolation(
                 f"it cannot be followed: {type(error).__name__}",
@@ -184,6 +192,15 @@ class Transport:
                 url=redact(url),
             ) from error
         return check(response, registry=self.registry, expect=expect)
+
+    def _follow(
+        self, response: requests.Response, prepared: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        """Return the answer at the end of the redirects."""
+        prepared.prepare_cookies({})
+        for answer in self.session.resolve_redirects(response, prepared, **options):
+            response = answer
+        return response
 
     def _sign_in(self, request: requests.Request) -> requests.Response:
         """Send a request to a token service: no authorization of ours, no redirect."""
@@ -195,3 +212,19 @@ class Transport:
         """Close the connections."""
         self.session.close()
         self._signing_in.close()
+
+
+def _prepared(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | Body | None
+) -> requests.PreparedRequest:
+    """Return the request as ``Session.prepare_request`` would, without cookies, hooks and the environment.
+
+    That is half of the time that a request takes before it is sent, and a run sends a hundred thousand.
+    """
+    prepared = requests.PreparedRequest()
+    prepared.method = method
+    prepared.prepare_url(url, None)
+    prepared.headers = CaseInsensitiveDict(_USUAL_HEADERS)
+    prepared.headers.update(headers)
+    prepared.prepare_body(cast("Any", body), None)
+    return prepared
