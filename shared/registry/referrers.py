@@ -9,7 +9,14 @@ from typing import Any, Final
 
 import requests
 
-from shared.errors import ContentRejected, InvalidManifest, NotFound, ProtocolViolation, RegistryUnavailable
+from shared.errors import (
+    ContentRejected,
+    InvalidManifest,
+    ManifestBlobUnknown,
+    NotFound,
+    ProtocolViolation,
+    RegistryUnavailable,
+)
 from shared.oci import media_types
 from shared.oci.manifest import Descriptor, ImageIndex, ImageManifest, Manifest, parse_manifest
 from shared.oci.names import Digest, TagName
@@ -53,7 +60,7 @@ class Referrers:
         transport: Transport,
         base: str,
         *,
-        resolve: Callable[[TagName], Digest | None],
+        resolve: Callable[[TagName | Digest], Digest | None],
         fetch: Callable[[TagName], FetchedManifest],
         push: Callable[[bytes, str, TagName], Descriptor],
     ) -> None:
@@ -88,7 +95,7 @@ class Referrers:
                 self._api_lists = True
                 return
         with self._guard:
-            self._add_to_tag(subject.digest, describe_referrer(manifest, content))
+            self._add(subject.digest, _to_json(describe_referrer(manifest, content)))
 
     def _from_api(self, subject: Digest) -> tuple[Descriptor, ...] | None:
         unsupported = False
@@ -134,32 +141,38 @@ class Referrers:
             )
         return index
 
-    def _add_to_tag(self, subject: Digest, referrer: Descriptor) -> None:
+    def _add(self, subject: Digest, entry: Mapping[str, Any]) -> None:
         """Add the referrer to the fallback tag, and look again, because others may do the same at once.
 
         What others wrote there stays as it is, to the last key that is not known here.
         """
-        tag = fallback_tag(subject)
         for round_ in range(_ROUNDS):
             self._pause(round_)
             document = self._read_tag(subject) or {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX}
             listed = document.get("manifests") or []
-            if any(each["digest"] == referrer.digest for each in listed):
+            if any(each["digest"] == entry["digest"] for each in listed):
                 return
-            self._write_tag(subject, {**document, "manifests": [*listed, _to_json(referrer)]})
+            self._write_tag(subject, {**document, "manifests": [*listed, entry]})
         raise RegistryUnavailable(
-            f"{referrer.digest} could not be added to {tag}: others keep overwriting it",
+            f"{entry['digest']} could not be added to {fallback_tag(subject)}: others keep overwriting it",
             registry=self._transport.registry,
         )
 
-    def forget(self, subject: Digest, referrer: Digest, *, empty: Callable[[TagName, Digest], bool]) -> None:
-        """Take a deleted referrer out of the list that a tag holds, if one does.
+    def unlist(
+        self,
+        subject: Digest,
+        referrer: Digest,
+        *,
+        delete: Callable[[Digest], bool],
+        untag: Callable[[TagName], object] | None,
+    ) -> Mapping[str, Any] | None:
+        """Take a referrer out of the list that a tag holds and return its entry, ``None`` without one.
 
-        As the specification asks for where there is no API (distribution-spec, "Deleting Manifests"). A list
-        that becomes empty is handed to ``empty``, with its tag and digest, and stays as an empty one where
-        that returns ``False``.
+        The list that is replaced goes, because registries do not delete what any index names; so does one
+        that became empty, unless it can neither be deleted nor lose its tag.
         """
         tag = fallback_tag(subject)
+        found: Mapping[str, Any] | None = None
         with self._guard:
             for round_ in range(_ROUNDS):
                 self._pause(round_)
@@ -168,12 +181,21 @@ class Referrers:
                 listed = [] if document is None else document.get("manifests") or []
                 left = [each for each in listed if each["digest"] != referrer]
                 if held is None or document is None or len(left) == len(listed):
-                    return
+                    break
+                found = next(each for each in listed if each["digest"] == referrer)
                 if self._resolve(tag) != held:
                     continue  # somebody else has just written it
-                if not left and empty(tag, held):
-                    return
-                self._write_tag(subject, {**document, "manifests": left})
+                if not left and untag is not None:
+                    untag(tag)
+                if left or not (delete(held) or untag is not None):
+                    self._write_tag(subject, {**document, "manifests": left})
+                    delete(held)
+        return found
+
+    def relist(self, subject: Digest, entry: Mapping[str, Any]) -> None:
+        """Put back an entry that was taken out for nothing."""
+        with self._guard:
+            self._add(subject, entry)
 
     def _pause(self, round_: int) -> None:
         time.sleep(random.uniform(0, self._transport.options.backoff * round_))  # noqa: S311 - jitter
@@ -189,6 +211,14 @@ class Referrers:
         return document
 
     def _write_tag(self, subject: Digest, document: Mapping[str, Any]) -> None:
+        """Write the list; without what is gone where the registry refuses to list that."""
+        try:
+            self._push_index(subject, document)
+        except ManifestBlobUnknown:
+            there = [each for each in document["manifests"] if self._resolve(each["digest"]) is not None]
+            self._push_index(subject, {**document, "manifests": there})
+
+    def _push_index(self, subject: Digest, document: Mapping[str, Any]) -> None:
         media_type = document.get("mediaType") or media_types.OCI_INDEX
         self._push(json.dumps(document).encode(), media_type, fallback_tag(subject))
 

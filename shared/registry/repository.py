@@ -1,7 +1,7 @@
 """One repository of a registry, over the OCI distribution API."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from http import HTTPStatus
 from typing import Any, Final
@@ -211,17 +211,22 @@ class RepositoryClient:
     ) -> bool:
         """Delete the manifest and every tag on it; ``False`` when it was already gone.
 
-        Where a tag stands in for the referrers API, a deleted referrer is taken out of the tag's list.
-        ``pointing`` is what the body points at; unless that is known, the body is read, which Docker Hub
-        counts as a pull. ``untag`` removes a tag alone, where the registry has a way to.
+        Where a tag stands in for the referrers API, a referrer is taken out of the list that the tag holds
+        (distribution-spec, "Deleting Manifests"): before it is deleted, because registries refuse to delete
+        what a list names, and to store a list that names what is gone. ``pointing`` is what the body points
+        at; unless that is known, the body is read, which Docker Hub counts as a pull. ``untag`` removes a tag
+        alone, where the registry has a way to.
 
         :raises OperationDisallowed: when it is locked, or the registry does not delete.
         """
         subject = self._subject(digest) if pointing is None else pointing.subject
-        deleted = self._delete(digest)
-        if subject is not None:
-            self._forget_referrer(subject, digest, untag)
-        return deleted
+        entry = None if subject is None else self._unlist(subject, digest, untag)
+        try:
+            return self._delete(digest)
+        except RegistryError:
+            if subject is not None and entry is not None:
+                self._referrers.relist(subject, entry)
+            raise
 
     def _delete(self, digest: Digest) -> bool:
         response = self._transport.request("DELETE", self._manifest(digest), expect=_DELETED_OR_GONE)
@@ -238,27 +243,26 @@ class RepositoryClient:
             return None
         return None if manifest.subject is None else manifest.subject.digest
 
-    def _forget_referrer(
+    def _unlist(
         self, subject: Digest, referrer: Digest, untag: Callable[[TagName], object] | None
-    ) -> None:
-        """Take the referrer out of its subject's list; an entry that stays there harms nobody."""
+    ) -> Mapping[str, Any] | None:
+        """Take the referrer out of its subject's list; an entry that cannot be removed is logged."""
 
-        def empty(tag: TagName, digest: Digest) -> bool:
-            if untag is not None:
-                untag(tag)
+        def delete(index: Digest) -> bool:
             with suppress(OperationDisallowed, AccessDenied, ContentRejected):
-                self._delete(digest)
+                self._delete(index)
                 return True
-            return untag is not None
+            return False
 
         try:
-            self._referrers.forget(subject, referrer, empty=empty)
+            return self._referrers.unlist(subject, referrer, delete=delete, untag=untag)
         except RegistryError:
             fields = {"registry": self.login_server, "repository": self.name, "subject": subject}
-            logger.warning("a deleted referrer is still listed", extra=fields, exc_info=True)
+            logger.warning("a deleted referrer stays listed", extra=fields, exc_info=True)
+            return None
 
-    def _digest_of(self, tag: TagName) -> Digest | None:
-        found = self.resolve(tag)
+    def _digest_of(self, reference: TagName | Digest) -> Digest | None:
+        found = self.resolve(reference)
         return None if found is None else found.digest
 
     def _manifest(self, reference: TagName | Digest) -> str:
