@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -195,50 +197,83 @@ def _short(text: str) -> str:
 
 def _stay(stack: Stack, console: Console) -> None:
     """Leave everything running until Ctrl-C, and say what to try."""
-    ready = stack.ready()
     host, acr, hub = stack.running_host(), stack.acr, stack.dockerhub
     client = PlainClient(acr.login_server, acr.admin_username, acr.admin_password, ca_file=stack.ca.ca_file)
     with closing(client):
         push_history(acr, client, datetime.now(UTC))
-    key, user = host.master_key, f"{acr.admin_username}:{acr.admin_password}"
+    folder = stack.settings_file.parent
+    (folder / "stack.json").write_text(json.dumps(stack.ready(), indent=2), encoding="utf-8")
+    (folder / "env").write_text(_environment(stack), encoding="utf-8")
+    place = os.path.relpath(folder)
     console.print(
         f"""
 [bold]The stack is running; Ctrl-C ends it.[/bold]
 
    registry     {acr.login_server}   user {acr.admin_username}   password {acr.admin_password}
    Docker Hub   {hub.registry}   user {hub.username}   token {hub.token}
-   app          {host.url}   key {key}
-   all of it    {stack.settings_file.parent / "stack.json"}
+   app          {host.url}   key {host.master_key}
+   all of it    {place}/stack.json
+   for a shell  . {place}/env
 
- {REPOSITORY} holds months of images. Give one a release tag, and see it on Docker Hub:
-   export SSL_CERT_FILE={ready["ca_file"]}
-   skopeo copy --all --src-creds {user} --dest-creds {user} \\
-     docker://{acr.login_server}/{REPOSITORY}:nightly docker://{acr.login_server}/team/app:v1
-   skopeo inspect docker://{hub.registry}/{hub.namespace}/app:v1 --creds {hub.username}:{hub.token}
+ {REPOSITORY} holds months of images. In another terminal:
+   . {place}/env
+   ./steward plan --policy emulators/demo/policy.yaml
 
- Run the night, and read what it would remove:
-   curl -X POST {host.url}/admin/functions/start_nightly_run -H 'x-functions-key: {key}' \\
-     -H 'content-type: application/json' -d '{{}}'
-   curl {host.url}/api/runs -H 'x-functions-key: {key}'
+ Give one a release tag, and see it on Docker Hub:
+   ./steward copy $STEWARD_REGISTRY/{REPOSITORY}:nightly $STEWARD_REGISTRY/team/app:v1
+   ./steward show docker.io/{hub.namespace}/app:v1
+
+ The app's own pages, for a browser:
+   {host.url}/api/?code={host.master_key}
+
+ docs/getting-started.md goes on from here.
 """,
         highlight=False,
         soft_wrap=True,
     )
-    (stack.settings_file.parent / "stack.json").write_text(json.dumps(ready, indent=2), encoding="utf-8")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     stop.wait()
 
 
+def _environment(stack: Stack) -> str:
+    """Return what a shell needs so that the command line finds the stack."""
+    acr, hub, host = stack.acr, stack.dockerhub, stack.running_host()
+    values = {
+        "STEWARD_REGISTRY": acr.login_server,
+        "STEWARD_USERNAME": acr.admin_username,
+        "STEWARD_PASSWORD": acr.admin_password,
+        "STEWARD_CA_FILE": str(stack.ca.ca_file),
+        "DOCKERHUB_REGISTRY_ENDPOINT": f"https://{hub.registry}",
+        "DOCKERHUB_API_ENDPOINT": hub.api_url,
+        "DOCKERHUB_USERNAME": hub.username,
+        "DOCKERHUB_TOKEN": hub.token,
+        "APP": host.url,
+        "KEY": host.master_key,
+    }
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m emulators.demo", description=__doc__)
     parser.add_argument("--stay", action="store_true", help="leave the stack running instead")
+    parser.add_argument(
+        "--files",
+        type=Path,
+        default=_ROOT / ".steward",
+        metavar="FOLDER",
+        help="with --stay: where endpoints and settings are written",
+    )
     arguments = parser.parse_args()
+    settings_file = None
+    if arguments.stay:
+        arguments.files.mkdir(mode=0o700, exist_ok=True)
+        settings_file = arguments.files / "local.settings.json"
     console = Console(width=110, highlight=False)
     started = time.monotonic()
     try:
-        with Stack(app=_ROOT, policy_file=_POLICY) as stack:
+        with Stack(app=_ROOT, policy_file=_POLICY, settings_file=settings_file) as stack:
             if arguments.stay:
                 _stay(stack, console)
                 return

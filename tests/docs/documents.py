@@ -1,12 +1,13 @@
 """Documents as tests read them: headings, and the fenced blocks below each."""
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _LINE = re.compile(
-    r"^(?:#+ (?P<heading>[^\n]+)|```(?P<language>[^\n]+)\n(?P<body>.*?)^```)$", re.MULTILINE | re.DOTALL
+    r"^(?:#+ (?P<heading>[^\n]+)| *```(?P<language>[^\n]+)\n(?P<body>.*?)^ *```)$", re.MULTILINE | re.DOTALL
 )
 
 
@@ -36,7 +37,7 @@ def blocks(name: str) -> list[Block]:
         if match["heading"] is not None:
             heading = match["heading"]
         else:
-            found.append(Block(heading, match["language"], match["body"]))
+            found.append(Block(heading, match["language"], textwrap.dedent(match["body"])))
     return found
 
 
