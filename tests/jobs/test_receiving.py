@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 
 from emulators.registry.images import build_cosign_signature, build_image, build_referrer, cosign_tag
-from shared.errors import InvalidEvent
+from shared.errors import InvalidEvent, StorageUnavailable
 from shared.jobs.receiving import ReceivedEvent, receive_events
 from shared.messages import PlanRepository, ReplicateTag
 from shared.oci.names import DOCKER_HUB, Reference, parse_repository, parse_tag
+from shared.storage.append_log import AppendLog
 from tests.jobs.world import World
 
 RESOURCE = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries"
@@ -149,13 +150,70 @@ def wait_for_one(world: World) -> object:
     raise AssertionError("no message came")
 
 
-def test_a_tag_that_a_route_takes_and_cannot_name_is_said(world: World) -> None:
-    source = f"from: {{repositories: ['{world.word}/**'], tags_matching: ['(?P<team>[A-Z]*)-.*']}}"
-    world.write_policy(routes=[f"name: teams, {source}, to: 'docker.io/{world.hub.namespace}/x{{team}}'"])
+def by_team(world: World) -> str:
+    """Route by a captured group, which is no repository name where it is in capitals; return the target."""
+    source = f"from: {{repositories: ['{world.word}/**'], tags_matching: ['(?P<team>[A-Za-z]*)-[0-9]*']}}"
+    target = f"docker.io/{world.hub.namespace}/x{{team}}"
+    world.write_policy(routes=[f"name: teams, {source}, to: '{target}', extra_tags: ['{{tag}}-mirror']"])
+    return target
+
+
+def outcomes(world: World) -> list[dict[str, Any]]:
+    return list(world.services.runs.replications(f"pushes-{world.clock.now:%Y%m%d}").read())
+
+
+def test_a_tag_that_a_route_takes_and_cannot_name_is_a_failed_outcome_that_says_what_to_do(
+    world: World,
+) -> None:
+    target = by_team(world)
     (received,) = receive(world, event(world, tag="ABC-1"))
     assert received.targets == ()
     assert received.unmappable[0].route == "teams"
     assert "teams" in str(received.log_fields()["unmappable"])
+    (outcome,) = outcomes(world)
+    assert (outcome["result"], outcome["route"], outcome["target"]) == ("failed", "teams", target)
+    assert outcome["source"] == f"{world.registry}/{world.repository}:ABC-1"
+    assert "is not a repository" in outcome["detail"]
+    assert "To mend it: change the target of the route" in outcome["detail"]
+    assert world.take_replications() == [], "nothing tries it again"
+
+
+def test_a_push_that_cannot_be_named_is_recorded_once_however_often_its_event_comes(world: World) -> None:
+    by_team(world)
+    first, second = event(world, tag="ABC-1"), event(world, tag="ABC-1")
+    receive(world, first, first)
+    world.set()
+    receive(world, first)
+    assert len(outcomes(world)) == 1
+    receive(world, second)
+    assert len(outcomes(world)) == 2, "the tag was pushed again"
+
+
+def test_an_extra_tag_that_is_too_long_fails_alone(world: World) -> None:
+    by_team(world)
+    (received,) = receive(world, event(world, tag=f"abc-{'1' * 120}"))
+    assert [str(each) for each in received.targets] == [
+        f"docker.io/{world.hub.namespace}/xabc:abc-{'1' * 120}"
+    ]
+    (outcome,) = outcomes(world)
+    assert "is not a tag" in outcome["detail"]
+
+
+def test_a_push_that_could_not_be_recorded_is_recorded_when_its_event_comes_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_team(world)
+    push = event(world, tag="ABC-1")
+
+    def refuse(*_: object) -> None:
+        raise StorageUnavailable("the log is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AppendLog, "append", refuse)
+        with pytest.raises(StorageUnavailable):
+            receive(world, push)
+    receive(world, push)
+    assert len(outcomes(world)) == 1
 
 
 @pytest.mark.parametrize(
