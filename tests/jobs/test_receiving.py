@@ -152,7 +152,7 @@ def wait_for_one(world: World) -> object:
 
 def by_team(world: World) -> str:
     """Route by a captured group, which is no repository name where it is in capitals; return the target."""
-    source = f"from: {{repositories: ['{world.word}/**'], tags_matching: ['(?P<team>[A-Za-z]*)-[0-9]*']}}"
+    source = f"from: {{repositories: ['{world.repository}'], tags_matching: ['(?P<team>[A-Za-z]*)-[0-9]*']}}"
     target = f"docker.io/{world.hub.namespace}/x{{team}}"
     world.write_policy(routes=[f"name: teams, {source}, to: '{target}', extra_tags: ['{{tag}}-mirror']"])
     return target
