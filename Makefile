@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench fix package test-package lock clean
+.PHONY: help setup demo up test check bench docs fix package test-package lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -36,6 +36,11 @@ check: setup  ## Lint, types, layers, format
 
 bench: setup  ## Measure, as ratios taken side by side in one run
 	$(PYTHON) -m benchmarks
+
+docs: setup  ## Write the pages of docs/ that come from the code
+	$(PYTHON) -m cli.manual
+	$(PYTHON) scripts/settings_manual.py
+	schema=$$(./steward policy schema) && echo "$$schema" > docs/policy.schema.json
 
 fix: setup  ## Format, and mend what the linter can mend
 	$(PYTHON) -m ruff check --fix .

@@ -62,8 +62,9 @@ def _token() -> str:
     try:
         return credential.get_token(f"{ENDPOINT}/.default").token
     except AzureError as error:
-        first = str(error.message).partition("\n")[0]
-        raise Failure(f"nobody is signed in to Azure: {first}", hint="az login", code=FAILED) from None
+        what = str(error.message).partition("\n")[0]
+        reason = "" if what.startswith("DefaultAzureCredential") else f": {what}"
+        raise Failure(f"nobody is signed in to Azure{reason}", hint="az login", code=FAILED) from None
 
 
 def _listed(session: requests.Session, path: str) -> Iterator[dict[str, Any]]:

@@ -6,11 +6,11 @@ from typing import Literal
 
 from cli.exits import FAILED, Failure
 from cli.output import Output
-from cli.places import parse_item
+from cli.places import parse_item, parse_place
 from cli.registries import Registries
 from cli.removing import Done, attempt, report
 from cli.words import short
-from shared.oci.names import TagName, parse_reference, parse_tag
+from shared.oci.names import TagName, parse_tag
 from shared.registry.content import FetchedManifest
 from shared.registry.repository import RepositoryClient
 
@@ -23,7 +23,7 @@ def set_locks(
     """Allow or forbid deleting and overwriting of tags, manifests or repositories."""
     results = []
     for place in places:
-        reference = parse_reference(place)
+        reference = parse_place(place)
         acr = registries.acr(reference.registry, purpose="be locked or unlocked")
         change = partial(
             acr.set_lock,
@@ -44,7 +44,8 @@ def put_tags(output: Output, registries: Registries, place: str, tags: Sequence[
     registries.client(reference.registry).expect([reference.repository], "pull", "push")
     wanted = reference.digest or reference.tag
     if wanted is None or repository.resolve(wanted) is None:
-        raise Failure(f"{reference} does not exist", code=FAILED)
+        hint = f"steward tags {reference.registry}/{reference.repository} lists what does"
+        raise Failure(f"{reference} does not exist", hint=hint, code=FAILED)
     fetched = repository.fetch_manifest(wanted)
     digest = fetched.descriptor.digest
     results = []

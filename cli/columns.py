@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from cli.output import Output, colored, styled
-from cli.words import printable
+from cli.words import cut, printable
 
 _FIRST: Final = 100
 _GAP: Final = "  "
@@ -52,11 +52,14 @@ class Columns:
     header: bool = True
     plain: bool = True
     indent: int = 0
+    rows: int = 0
+    """How many there are so far."""
     _waiting: list[tuple[Cell, ...]] = field(default_factory=list)
     _widths: list[int] | None = None
 
     def add(self, *cells: str | Cell) -> None:
         """Print a row, or keep it until the widths are known."""
+        self.rows += 1
         row = tuple(cell if isinstance(cell, Cell) else Cell(cell, {}) for cell in cells)
         row = tuple(Cell(printable(text), style) for text, style in row)
         if self.plain and not self.output.terminal:
@@ -120,11 +123,14 @@ class Columns:
             self._echo(line.rstrip())
 
     def _lines(self, text: str, column: Column, width: int) -> list[str]:
-        if len(text) <= width:
-            return [text]
-        if column.wraps:
+        if column.wraps and len(text) > width:
             return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-        return [f"{text[: width - 1]}…"]
+        return [cut(text, width)]
 
     def _echo(self, line: str) -> None:
         click.echo(line, color=colored(sys.stdout))
+
+
+def paragraph(output: Output, *columns: Column) -> Columns:
+    """Return columns below a line that says what they are about: indented, and without a header."""
+    return Columns(output=output, columns=columns, header=False, plain=False, indent=2)

@@ -11,10 +11,11 @@ from cli.blobbars import Moved, WatchedSource, WatchedTarget
 from cli.exits import DONE, FAILED, INTERRUPTED, Failure
 from cli.listing import repositories_below
 from cli.output import Output
-from cli.places import parse_item, parse_registry
+from cli.places import parse_item, parse_place, parse_registry
 from cli.progress import Progress
 from cli.registries import Registries
 from cli.remedies import remedy
+from cli.sentences import in_words
 from cli.words import count, size
 from shared.errors import CopyFailed, NotFound, RateLimited, StewardError
 from shared.oci.names import (
@@ -24,7 +25,6 @@ from shared.oci.names import (
     Reference,
     RepositoryName,
     TagName,
-    parse_reference,
     parse_repository,
 )
 from shared.registry.copy import CopyReport, copy_graph
@@ -163,7 +163,7 @@ def copy_one(copier: Copier, source_text: str, target_text: str) -> int:
         source = parse_item(source_text)
     except Failure as failure:
         raise Failure(failure.message, hint=f"{failure.hint}; or add --recursive") from None
-    target = parse_reference(target_text)
+    target = parse_place(target_text)
     if target.digest is not None:
         raise Failure(f"{target_text}: a target has a tag or none, and its digest is the source's")
     if target.tag is None and source.digest is None:
@@ -262,7 +262,7 @@ def _end(copier: Copier, found: Sequence[Copied], *, planned: int = 1) -> int:
         if each.error is None:
             continue
         hint = remedy(each.error)
-        text = str(each.error)
+        text = in_words(each.error)
         copier.output.fail(
             text if isinstance(each.error, CopyFailed) else f"{each.source} to {each.target}: {text}",
             "" if hint == said else hint,

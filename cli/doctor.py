@@ -15,6 +15,9 @@ from cli.checks.registry import DELETING, PUSHING, READING, RegistryAccess, chec
 from cli.exits import DONE, NO
 from cli.output import Output
 from cli.registries import Registries, is_azure
+from cli.remedies import remedy
+from cli.sentences import in_words
+from cli.words import count
 from shared.errors import StewardError
 from shared.jobs.services import Services
 from shared.oci.names import DOCKER_HUB, LoginServer
@@ -40,7 +43,7 @@ def examine(output: Output, servers: Sequence[LoginServer], *, settings: Path | 
     if output.json:
         output.document({"well": not failures, "findings": [each.to_json() for each in findings]})
     else:
-        output.note(f"{len(findings)} looked at: {failures} failures, {warnings} warnings")
+        output.note(f"{len(findings)} looked at: {count(failures, 'failure')}, {count(warnings, 'warning')}")
     return NO if failures else DONE
 
 
@@ -71,7 +74,7 @@ def _registries(servers: Sequence[LoginServer], access: Access) -> Iterator[Find
             try:
                 client = registries.acr(server, purpose="be examined")
             except StewardError as error:
-                yield Finding(check=server, level="failure", text=str(error), remedy="check its name")
+                yield Finding(check=server, level="failure", text=in_words(error), remedy=remedy(error))
                 continue
             with closing(RegistryAccess(server, registries.credential(server), options)) as tokens:
                 yield from check_registry(client, tokens, needed=READING | DELETING)

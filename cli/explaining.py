@@ -7,11 +7,12 @@ from typing import Any
 from cli.cleanable import Times, cleanable
 from cli.exits import FAILED, Failure
 from cli.output import Output
+from cli.places import parse_place
 from cli.planning import moment, read_policy
 from cli.registries import Registries
 from cli.words import short
 from shared.oci.graph import referrers_by_subject
-from shared.oci.names import Digest, Reference, TagName, parse_reference
+from shared.oci.names import Digest, Reference, TagName
 from shared.retention.plan import ManifestVerdict, RepositoryPlan, TagVerdict
 from shared.retention.snapshot import RepositorySnapshot
 
@@ -22,7 +23,7 @@ def explain_reference(
     """Print the explanation and return the exit code."""
     when = moment(at)
     document = read_policy(policy)
-    reference = parse_reference(text)
+    reference = parse_place(text)
     if reference.tag is None and reference.digest is None:
         raise Failure(f"{text} names no tag and no digest", hint="steward plan explains whole repositories")
     rules = document.retention
@@ -58,7 +59,9 @@ class _Found:
             (verdict for verdict in plan.manifest_verdicts if verdict.digest == digest), None
         )
         if self.manifest is None and self.tag is None:
-            raise Failure(f"{reference} does not exist", code=FAILED)
+            place = f"{reference.registry}/{reference.repository}"
+            hint = f"steward manifests {place} lists what does"
+            raise Failure(f"{reference} does not exist", hint=hint, code=FAILED)
         self.tags = [verdict for verdict in plan.tag_verdicts if self._digests.get(verdict.tag) == digest]
         edges, referrers = snapshot.edges, referrers_by_subject(snapshot.edges)
         self.held_by = sorted(other for other, pointing in edges.items() if digest in pointing.children)

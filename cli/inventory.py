@@ -14,7 +14,7 @@ from cli.output import Output
 from cli.places import parse_repository_place
 from cli.registries import Registries
 from cli.threads import threads
-from cli.words import age, short, size
+from cli.words import age, bare, short, size
 from shared.errors import InvalidManifest, NotFound
 from shared.jobs.cleaned import CleanedRegistry
 from shared.oci import media_types
@@ -83,14 +83,15 @@ def list_manifests(output: Output, registries: Registries, place: str, *, untagg
         return 0
     now = datetime.now(UTC)
     words = short if output.terminal else str
+    locks = not output.terminal or any(item.locked for item in items)
     table = Columns(
         output=output,
         columns=(
             Column(title="DIGEST", shrinks=True, least=19),
-            Column(title="WHAT", shrinks=True),
+            Column(title="WHAT", shrinks=True, least=11),
             Column(title="SIZE", right=True),
             Column(title="UPDATED"),
-            Column(title="LOCKED"),
+            *((Column(title="LOCKED"),) if locks else ()),
             Column(title="TAGS", shrinks=True),
             Column(title="HELD BY", shrinks=True),
         ),
@@ -100,13 +101,15 @@ def list_manifests(output: Output, registries: Registries, place: str, *, untagg
         table.add(
             words(item.digest),
             item.kind,
-            size(item.size),
+            size(item.size or None) if item.kind == "index" else size(item.size),
             age(item.updated, now),
-            "locked" if item.locked else "",
+            *(("locked" if item.locked else "",) if locks else ()),
             words(", ".join(item.tags)),
-            words(", ".join(holders)),
+            ", ".join(map(bare, holders)) if output.terminal else ", ".join(holders),
         )
     table.flush()
+    if not items:
+        output.note(f"{place} has no {'untagged ' if untagged else ''}manifests")
     return 0
 
 

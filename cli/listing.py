@@ -74,6 +74,8 @@ def list_repositories(output: Output, registries: Registries, place: str, *, lon
             cells += [_number(each.tags), _number(each.manifests), age(each.updated, now), _yes(each.locked)]
         table.add(*cells)
     table.flush()
+    if not table.rows:
+        output.note(f"no repositories in {place}, or none that you may see")
     return 0
 
 
@@ -105,6 +107,8 @@ def list_tags(output: Output, registries: Registries, place: str) -> int:
             cells.append(_yes(each.locked) if kind == "acr" else size(each.size))
         table.add(*cells)
     table.flush()
+    if not table.rows:
+        output.note(f"{place} has no tags; steward manifests {place} lists what is left")
     return 0
 
 

@@ -17,16 +17,25 @@ _HEAD: Final = """\
 `./steward`, from any directory. This page is written by `python -m cli.manual` from the program itself.
 
 A place is written the same on every side: `myreg.azurecr.io`, `docker.io/acme/app`, `localhost:5000/app:v1`,
-`myreg.azurecr.io/team/app@sha256:...`. What only Azure Container Registry offers says so elsewhere.
+`myreg.azurecr.io/team/app@sha256:...`. Looking, planning, cleaning and removing work on Azure and on Docker
+Hub alike, looking and copying with any registry. What only Azure offers, such as locks, says so elsewhere.
 
 **Output.** Results go to stdout, everything else to stderr. On a terminal, lists fit it; in a pipe they are
 tab-separated and uncut. `--json` prints one document. `NO_COLOR` is honoured. What removes something shows it
-and asks; `--yes` is for scripts, and without a terminal there is no other way.
+and asks; `--yes` is for scripts, and without a terminal there is no other way. `--quiet` leaves results and
+errors, `--verbose` gives more reasons, `-vv` a line for every request. Ctrl-C stops after what is under way
+and says what is left; a second one does not wait.
 
 **Signing in.** `--username` and `--password` (or `--password-stdin`), else `STEWARD_USERNAME` and
 `STEWARD_PASSWORD`; for Docker Hub `DOCKERHUB_USERNAME` and `DOCKERHUB_TOKEN`; else, for `*.azurecr.io`,
 whoever is signed in to Azure (`az login`, a managed identity). When two registries are copied between,
 each side has its own: `STEWARD_SOURCE_USERNAME`, `STEWARD_TARGET_USERNAME` and so on.
+
+**Ages on Docker Hub.** There, a replica is as old as its replication. `--settings` reads the ledger of the
+app, which knows the times at the sources, and plans are those of its nights. Without it, an age that is
+reached on Docker Hub counts, since at its source the tag is older still; of rules that keep the newest by
+time, all that they match stay, and the plan says so. `--own-times` takes Docker Hub's times for true: nothing
+is replicated there.
 
 **Completion.** Put `eval "$(_STEWARD_COMPLETE=bash_source ./steward)"` where your shell starts; `zsh_source`
 and `fish_source` are for the others.

@@ -52,9 +52,9 @@ class Output:
             f"{styled('warning:', fg='yellow')} {printable(text)}", err=True, color=colored(sys.stderr)
         )
 
-    def fail(self, text: str, hint: str = "") -> None:
+    def fail(self, text: str, remedy: str = "") -> None:
         """Say what went wrong and what to do next."""
-        say_error(text, hint)
+        say_error(text, remedy)
 
     def document(self, value: Mapping[str, Any]) -> None:
         """Print one JSON document: indented for people, in one line for programs."""
@@ -108,12 +108,17 @@ def require_terminal(*, yes: bool) -> None:
         )
 
 
-def say_error(text: str, hint: str = "") -> None:
+def say_error(text: str, remedy: str = "") -> None:
     """Say on stderr what went wrong and what to do next."""
     color = colored(sys.stderr)
     click.echo(f"{styled('error:', fg='red', bold=True)} {printable(text)}", err=True, color=color)
-    if hint:
-        click.echo(f"{styled('hint:', fg='cyan')} {printable(hint)}", err=True, color=color)
+    if remedy:
+        hint(remedy)
+
+
+def hint(text: str) -> None:
+    """Say on stderr what to do next."""
+    click.echo(f"{styled('hint:', fg='cyan')} {printable(text)}", err=True, color=colored(sys.stderr))
 
 
 def styled(text: str, **style: Any) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable
 
-from cli.columns import Cell, Column, Columns
+from cli.columns import Cell, Column, paragraph
 from cli.output import Output
 from cli.planning import Planned, rules_in_vain
 from cli.remedies import remedy
+from cli.sentences import in_words
 from cli.words import count, short, size
 from shared.retention.plan import RepositoryPlan
 
@@ -19,7 +20,8 @@ def show_plans(output: Output, planned: Planned, *, complete: bool) -> None:
             show_plan(output, plan, said=planned.remarks)
     for remark in planned.remarks:
         output.warn(remark)
-    _summary(output, planned.plans)
+    if planned.plans or not planned.failures:
+        _summary(output, planned.plans)
     if complete and planned.plans:
         for rule in rules_in_vain(planned):
             output.note(f"rule {rule} matched nothing in any repository")
@@ -31,7 +33,7 @@ def show_failures(output: Output, planned: Planned) -> None:
     said = ""
     for what, error in shown:
         hint = remedy(error)
-        output.fail(f"{what} could not be planned: {error}", "" if hint == said else hint)
+        output.fail(f"{what} could not be planned: {in_words(error)}", "" if hint == said else hint)
         said = hint
     if len(shown) < len(planned.failures):
         output.fail(f"and {len(planned.failures) - len(shown)} more; -v lists them")
@@ -40,21 +42,18 @@ def show_failures(output: Output, planned: Planned) -> None:
 def show_plan(output: Output, plan: RepositoryPlan, *, said: Collection[str] = ()) -> None:
     """Print one repository's plan, without those warnings that are said elsewhere."""
     output.say(f"{plan.registry}/{plan.repository}", bold=True)
-    table = Columns(
-        output=output,
-        header=False,
-        plain=False,
-        indent=2,
-        columns=(
-            Column(title="verb"),
-            Column(title="what", shrinks=True, least=19),
-            Column(title="size", right=True),
-            Column(title="reason", wraps=True),
-        ),
+    table = paragraph(
+        output,
+        Column(title="verb"),
+        Column(title="what", shrinks=True, least=19),
+        Column(title="size", right=True),
+        Column(title="reason", wraps=True),
     )
     words = short if output.terminal else str
     for untag in plan.untag:
-        table.add(Cell("untag", {"fg": "yellow"}), untag.tag, "", words(f"{untag.rule}: {untag.reason}"))
+        table.add(
+            Cell("untag", {"fg": "yellow"}), words(untag.tag), "", words(f"{untag.rule}: {untag.reason}")
+        )
     for deletion in plan.delete:
         table.add(
             Cell("delete", {"fg": "red"}),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cli.exits import DONE, NO, USAGE
+from cli.exits import DONE, NO, USAGE, Failure
 from cli.output import Output
 from cli.policycases import read_cases, run_case
 from cli.remedies import explain_error
@@ -36,7 +36,12 @@ def check_policy(output: Output, file: Path) -> int:
 
 def test_policy(output: Output, file: Path, override: Path | None) -> int:
     """Run every case of the file and print what came of each; return the exit code."""
-    cases = read_cases(file)
+    try:
+        cases = read_cases(file)
+    except InvalidPolicy as error:
+        problems = "\n  ".join(str(problem) for problem in error.problems)
+        hint = "docs/policy-tests.md describes files of cases; steward policy check is for policies"
+        raise Failure(f"{file} holds no cases:\n  {problems}", hint=hint) from None
     place = override or file.parent / cases.policy
     policy = parse_policy(place.read_bytes(), source=str(place))
     results = [(case.name, run_case(case, policy.retention)) for case in cases.cases]

@@ -9,7 +9,7 @@ import click
 
 from cli.exits import DONE, INTERRUPTED, MEANINGS, NO, USAGE, Failure
 from cli.output import say_error
-from cli.verbs import Group, Sections, Verb
+from cli.verbs import Group, Manner, Sections, Verb
 
 NAME: Final = "steward"
 
@@ -43,7 +43,7 @@ SECTIONS: Final[Sections] = {
         "delete": Verb("cli.commands.delete:delete", "Remove a tag, a manifest or a repository"),
         "prune": Verb("cli.commands.prune:prune", "Remove untagged manifests that nothing holds"),
         "lock": Verb("cli.commands.lock:lock", "Protect from deleting and overwriting"),
-        "unlock": Verb("cli.commands.unlock:unlock", "Allow deleting and overwriting again"),
+        "unlock": Verb("cli.commands.lock:unlock", "Allow deleting and overwriting again"),
     },
 }
 
@@ -73,13 +73,16 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None: 
     epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in MEANINGS.items()) + ".",
 )
 @click.option("--version", is_flag=True, expose_value=False, callback=_version, help="Show the version.")
+@click.option("-q", "--quiet", is_flag=True, hidden=True)
+@click.option("-v", "--verbose", count=True, hidden=True)
 @click.pass_context
-def steward(context: click.Context) -> None:
+def steward(context: click.Context, *, quiet: bool, verbose: int) -> None:
     """Keep container registries clean and in step.
 
     A PLACE is written the same on every side: myreg.azurecr.io, docker.io/acme/app, localhost:5000/app:v1,
     myreg.azurecr.io/team/app@sha256:...
     """
+    context.obj = Manner(quiet=quiet, verbose=verbose)
     if context.invoked_subcommand is None:
         click.echo(FIRST_STEPS, nl=False)
 

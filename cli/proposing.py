@@ -14,6 +14,7 @@ from cli.output import Output
 from cli.places import parse_registry
 from cli.registries import Registries
 from cli.remedies import remedy
+from cli.sentences import in_words
 from cli.threads import threads
 from cli.words import count, size
 from shared.errors import StewardError
@@ -56,7 +57,7 @@ def propose(output: Output, registries: Registries, place: str, *, most: int) ->
                 snapshots.append(future.result())
             except StewardError as error:
                 failed = True
-                output.fail(f"{registry}/{name}: {error}", remedy(error))
+                output.fail(f"{registry}/{name}: {in_words(error)}", remedy(error))
             bar.advance()
     text, effects = _with_effects(snapshots, _where(registry, path, looked))
     if len(looked) < len(names):

@@ -8,6 +8,7 @@ from cli.columns import Cell, Column, Columns
 from cli.exits import FAILED
 from cli.output import Output
 from cli.remedies import remedy
+from cli.sentences import in_words
 from cli.words import count
 from shared.errors import StewardError
 from shared.jobs.reconciling import start_reconciliation
@@ -42,12 +43,12 @@ def reconcile(output: Output, services: Services, *, apply: bool) -> int:
                         found.extend(_differences(comparison, listings))
                         compared += comparison.compared(listings)
                     except StewardError as error:
-                        problems.append(f"{registry}/{name}: {error}")
+                        problems.append(f"{registry}/{name}: {in_words(error)}")
                         output.fail(problems[-1], remedy(error))
                     bar.advance()
             except StewardError as error:
                 problems.append(str(error))
-                output.fail(f"{registry}: {error}", remedy(error))
+                output.fail(in_words(error), remedy(error))
     if output.json:
         output.document(
             {

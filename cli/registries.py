@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from cli.access import Access
 from cli.exits import Failure, Unsupported
+from cli.places import AZURE_DOMAINS
 from shared.environment import EnvironmentReader, is_loopback
 from shared.oci.names import DOCKER_HUB, LoginServer
 from shared.registry.acr import AcrClient
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 type Kind = Literal["acr", "dockerhub", "oci"]
 
-AZURE_DOMAINS: Final = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
 _ANY_ANSWER: Final = frozenset(range(200, 500)) - {HTTPStatus.TOO_MANY_REQUESTS}
 _PROBE: Final = "/acr/v1/_catalog?n=1"
 

@@ -5,7 +5,10 @@ import traceback
 from typing import Final
 
 from cli.exits import FAILED, NO, USAGE
-from cli.output import say_error
+from cli.output import hint, say_error
+from cli.places import AZURE_DOMAINS
+from cli.sentences import in_words, server_of
+from shared.environment import is_loopback
 from shared.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -21,9 +24,12 @@ from shared.errors import (
     StewardError,
     StorageError,
 )
-from shared.oci.names import DOCKER_HUB
+from shared.oci.names import DOCKER_HUB, LoginServer
 
-_AZURE: Final = (".azurecr.io", ".azurecr.cn", ".azurecr.us")
+_DOCUMENTS: Final = {
+    InvalidPolicy: "docs/policy.md explains every key by example",
+    InvalidSettings: "docs/settings.md describes each setting",
+}
 
 
 def explain_error(error: Exception) -> int:
@@ -32,9 +38,10 @@ def explain_error(error: Exception) -> int:
         for problem in error.problems:
             line = "" if problem.line is None else f":{problem.line}"
             say_error(f"{error.source}{line}: {problem.path}: {problem.message}")
+        hint(_DOCUMENTS[type(error)])
         return USAGE
     if isinstance(error, StewardError):
-        say_error(str(error), remedy(error))
+        say_error(in_words(error), remedy(error))
         return USAGE if isinstance(error, InvalidInput) else FAILED
     if isinstance(error, OSError) and error.filename is not None:
         say_error(f"{error.filename}: {error.strerror}")
@@ -50,43 +57,53 @@ def explain_error(error: Exception) -> int:
 
 def remedy(error: StewardError) -> str:
     """Return what a person can do about the error, nothing where the error says it all."""
-    if isinstance(error, CopyFailed) and isinstance(error.cause, AuthenticationFailed):
-        return _signing_in(error.cause.registry, f"{error.origin}-")
-    if isinstance(error, CopyFailed):
-        return remedy(error.cause)
-    if isinstance(error, AuthenticationFailed):
-        return _signing_in(error.registry)
-    if isinstance(error, RateLimited):
-        wait = f"{error.retry_after:.0f} s" if error.retry_after else "some minutes"
-        return f"try again in {wait}"
-    if isinstance(error, RegistryUnavailable):
-        return _unreachable(error)
-    return next((text for kind, text in _REMEDIES if isinstance(error, kind)), "")
+    match error:
+        case CopyFailed(cause=AuthenticationFailed() as cause):
+            text = _signing_in(server_of(cause), f"{error.origin}-")
+        case CopyFailed():
+            text = remedy(error.cause)
+        case AuthenticationFailed():
+            text = _signing_in(server_of(error))
+        case AccessDenied():
+            text = f"an account or role lacks a permission: steward doctor {server_of(error)} says which"
+        case NotFound():
+            text = f"steward repositories {_place(server_of(error))} and steward tags list what there is"
+        case OperationDisallowed():
+            text = "it may be locked: steward unlock; or the registry does not offer this"
+        case RateLimited():
+            text = f"try again in {f'{error.retry_after:.0f} s' if error.retry_after else 'some minutes'}"
+        case RegistryUnavailable():
+            text = _unreachable(error)
+        case StorageError():
+            text = "check the StewardStorage settings: steward doctor tries each"
+        case _:
+            text = ""
+    return text
 
 
-_REMEDIES: Final[tuple[tuple[type[StewardError], str], ...]] = (
-    (AccessDenied, "the identity lacks a permission: steward doctor says which"),
-    (OperationDisallowed, "it may be locked: steward unlock; or the registry does not offer this"),
-    (NotFound, "steward repositories and steward tags list what there is"),
-    (StorageError, "check the StewardStorage settings: steward doctor tries each"),
-)
+def _place(server: str) -> str:
+    """Return what ``steward repositories`` takes: of Docker Hub, a namespace."""
+    return f"{server}/NAMESPACE" if server == DOCKER_HUB else server
 
 
-def _signing_in(registry: str, side: str = "") -> str:
-    server = registry.partition("/")[0]
+def _signing_in(server: str, side: str = "") -> str:
     if server == DOCKER_HUB:
         return "set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN to an account and one of its access tokens"
-    if server.endswith(_AZURE):
+    if server.endswith(AZURE_DOMAINS):
         return (
             "sign in with az login, or set STEWARD_USERNAME and STEWARD_PASSWORD; the identity needs AcrPull "
-            "to read, AcrDelete to remove, AcrPush to write: steward doctor says what is missing"
+            f"to read, AcrDelete to remove, AcrPush to write: steward doctor {server} says what is missing"
         )
     variable = f"STEWARD_{side.replace('-', '_').upper()}"
     return f"give --{side}username and --{side}password, or set {variable}USERNAME and {variable}PASSWORD"
 
 
 def _unreachable(error: RegistryError) -> str:
-    text = str(error).lower()
-    if "certificate" in text or "ssl" in text:
+    text, server = str(error).lower(), server_of(error)
+    if "certverification" in text or "certificate" in text:
         return "a registry whose certificate is signed by your own authority needs --ca-file"
-    return "check the name and the network; a registry without TLS on this machine needs --plain-http"
+    if is_loopback(LoginServer(server)):
+        return "is it running? A registry without TLS on this machine needs --plain-http"
+    if server.endswith(AZURE_DOMAINS):
+        return "steward login-server lists what your registries are really called; else it is the network"
+    return "check the name and the network"

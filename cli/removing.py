@@ -10,12 +10,13 @@ from cli.exits import DONE, FAILED, Failure, Unsupported
 from cli.inventory import Item, inventory
 from cli.listing import tags_of
 from cli.output import Output
-from cli.places import parse_tagged
+from cli.places import parse_place, parse_tagged
 from cli.registries import Registries
 from cli.remedies import remedy
+from cli.sentences import in_words
 from cli.words import count, size
 from shared.errors import NotFound, StewardError
-from shared.oci.names import Digest, Reference, TagName, parse_reference
+from shared.oci.names import Digest, Reference, TagName
 from shared.registry.acr import AcrClient
 
 _PAST: Final = {
@@ -80,7 +81,7 @@ def _untag(registries: Registries, reference: Reference) -> bool:
 
 def delete(output: Output, registries: Registries, place: str, *, yes: bool, force: bool) -> int:
     """Remove what is named: a tag, a manifest with every tag on it, or a repository."""
-    reference = parse_reference(place)
+    reference = parse_place(place)
     if reference.digest is not None:
         return _delete_manifest(output, registries, reference, reference.digest, yes=yes, force=force)
     if reference.tag is not None:
@@ -188,7 +189,7 @@ def report(output: Output, action: str, results: Sequence[Done]) -> int:
     for done in results:
         if done.error is not None:
             hint = remedy(done.error)
-            output.fail(f"{done.target}: {done.error}", "" if hint == said else hint)
+            output.fail(f"{done.target}: {in_words(done.error)}", "" if hint == said else hint)
             said = hint
         elif not output.json:
             word = _PAST.get(action, action) if done.result == "done" else done.result.replace("_", " ")

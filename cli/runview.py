@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cli.columns import Column, Columns
+from cli.columns import Column, Columns, paragraph
 from cli.exits import FAILED, REFUSED, Failure
 from cli.output import Output
 from cli.places import parse_repository_place
@@ -102,17 +102,12 @@ def show_repository(output: Output, services: Services, name: str, place: str) -
         output.say(f"failed: {found['failed']}", fg="red")
     results = {outcome["target"]: outcome for outcome in found.get("outcomes", ())}
     plan = found.get("plan") or {}
-    table = Columns(
-        output=output,
-        header=False,
-        plain=False,
-        indent=2,
-        columns=(
-            Column(title="action"),
-            Column(title="target", shrinks=True, least=19),
-            Column(title="result"),
-            Column(title="reason", wraps=True),
-        ),
+    table = paragraph(
+        output,
+        Column(title="action"),
+        Column(title="target", shrinks=True, least=19),
+        Column(title="result"),
+        Column(title="reason", wraps=True),
     )
     for action, key in (("untag", "tag"), ("delete", "digest")):
         for item in plan.get(action, ()):
@@ -145,16 +140,11 @@ def _show(output: Output, summary: Mapping[str, Any], repositories: list[dict[st
         output.say(f"  refused: {refused.get('message', refused)}", fg="red", bold=True)
     for problem in summary.get("problems", ()):
         output.say(f"  problem: {problem}", fg="yellow")
-    table = Columns(
-        output=output,
-        header=False,
-        plain=False,
-        indent=2,
-        columns=(
-            Column(title="state"),
-            Column(title="repository", shrinks=True, least=20),
-            Column(title="counts", wraps=True),
-        ),
+    table = paragraph(
+        output,
+        Column(title="state"),
+        Column(title="repository", shrinks=True, least=20),
+        Column(title="counts", wraps=True),
     )
     for part in repositories:
         place = f"{part['registry']}/{part['repository']}"

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cli.exits import FAILED, Failure
 from cli.output import Output
 from cli.places import parse_item
 from cli.registries import Registries
-from cli.words import short, size
+from cli.words import cut, short, size
 from shared.errors import InvalidManifest, NotFound
 from shared.oci import media_types
 from shared.oci.manifest import Descriptor, ImageIndex, Manifest, parse_manifest, successors
@@ -49,7 +50,11 @@ def show(output: Output, registries: Registries, place: str) -> int:
     """Print the tree below a reference."""
     reference = parse_item(place)
     repository = registries.client(reference.registry).repository(reference.repository)
-    root = _Walk(repository).root(reference.digest or reference.tag or TagName(""))
+    try:
+        root = _Walk(repository).root(reference.digest or reference.tag or TagName(""))
+    except NotFound:
+        hint = f"steward tags {reference.registry}/{reference.repository} lists what does"
+        raise Failure(f"{reference} does not exist", hint=hint, code=FAILED) from None
     if output.json:
         output.document(
             {
@@ -62,7 +67,7 @@ def show(output: Output, registries: Registries, place: str) -> int:
         return 0
     output.say(str(reference), bold=True)
     for line in _lines(root, "", short if output.terminal and not output.verbose else str):
-        output.say(line)
+        output.say(line if output.width is None else cut(line, output.width))
     return 0
 
 

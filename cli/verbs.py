@@ -25,6 +25,13 @@ type Sections = Mapping[str, Verbs]
 """Verbs by the heading that they are listed under."""
 
 
+class Manner(NamedTuple):
+    """How to speak, as it is said in front of the verb; said behind it, it adds to that."""
+
+    quiet: bool = False
+    verbose: int = 0
+
+
 class Group(click.Group):
     """Verbs that are imported when they are run or asked for help."""
 
@@ -100,9 +107,10 @@ def verb(
 
     def declared(function: Callable[..., int | None]) -> Command:
         def callback(*, quiet: bool, verbose: int, json: bool = False, **given: Any) -> int:
-            if verbose > 1:
-                log_requests()
-            return function(Output(json=json, quiet=quiet, verbose=verbose), **given) or 0
+            before = click.get_current_context().find_object(Manner) or Manner()
+            verbose += before.verbose
+            log_requests(shown=verbose > 1)
+            return function(Output(json=json, quiet=quiet or before.quiet, verbose=verbose), **given) or 0
 
         update_wrapper(callback, function)
         params: list[click.Parameter] = list(reversed(getattr(function, "__click_params__", [])))
@@ -124,9 +132,16 @@ def verb(
     return declared
 
 
-def log_requests() -> None:
-    """Write a line to stderr for every request to a registry; headers and bodies never show."""
-    import logging  # noqa: PLC0415 - only where it is asked for
+def log_requests(*, shown: bool) -> None:
+    """Write a line to stderr for every request to a registry, if that is wanted, and no other logs.
+
+    Headers and bodies never show. What libraries warn of comes as an error, too, and is said once.
+    """
+    import logging  # noqa: PLC0415 - not for --help
+
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not shown:
+        return
 
     class Line(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
@@ -135,8 +150,8 @@ def log_requests() -> None:
             request = f"{fields.get('method', '')} {fields.get('url', '')}".strip()
             return f"{record.getMessage()}: {request} {came} {fields.get('milliseconds', '')} ms"
 
-    shown = logging.StreamHandler()
-    shown.setFormatter(Line())
+    lines = logging.StreamHandler()
+    lines.setFormatter(Line())
     logger = logging.getLogger("shared.registry")
-    logger.addHandler(shown)
+    logger.addHandler(lines)
     logger.setLevel(logging.DEBUG)

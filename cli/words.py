@@ -15,6 +15,16 @@ def short(text: str) -> str:
     return _DIGEST.sub(r"\1", text)
 
 
+def cut(text: str, width: int) -> str:
+    """Return the text, its end replaced by an ellipsis where it is wider than that."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def bare(digest: str) -> str:
+    """Return the twelve characters of a digest without its algorithm, where space is scarce."""
+    return short(digest).rpartition(":")[2]
+
+
 def printable(text: str) -> str:
     """Take out what a terminal would obey: names and messages come from strangers."""
     return _CONTROL.sub("�", text)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final
 
-from cli.checks.findings import Finding, ok, tried
+from cli.checks.findings import Finding, failure, ok, tried, warning
 from cli.remedies import remedy
+from cli.sentences import in_words
 from shared.errors import AuthenticationFailed, RegistryError
 from shared.oci.names import DOCKER_HUB
 from shared.registry.addresses import Origin, origin_of
@@ -55,15 +56,14 @@ def check_hub(
             elif granted.startswith("unknown"):
                 yield ok("docker.io", f"whether it may push to {namespace} is not said by its token")
             else:
-                yield Finding(
-                    check="docker.io",
-                    level="failure",
-                    text=f"may not push to {namespace}: the token grants {granted}",
-                    remedy="make DOCKERHUB_TOKEN a token with read, write and delete rights of an account "
+                yield failure(
+                    "docker.io",
+                    f"may not push to {namespace}: the token grants {granted}",
+                    "make DOCKERHUB_TOKEN a token with read, write and delete rights of an account "
                     f"that may write to {namespace}",
                 )
     except RegistryError as error:
-        yield Finding(check="docker.io", level="failure", text=str(error), remedy=remedy(error))
+        yield failure("docker.io", in_words(error), remedy(error))
     finally:
         transport.close()
 
@@ -86,9 +86,4 @@ def _limits(transport: Transport) -> Finding:
     text = f"{left} of {total or '?'} pulls left{hours}"
     if int(left) > _FEW:
         return ok("docker.io", text)
-    return Finding(
-        check="docker.io",
-        level="warning",
-        text=text,
-        remedy="wait, or sign in with an account that has a higher limit",
-    )
+    return warning("docker.io", text, "wait, or sign in with an account that has a higher limit")

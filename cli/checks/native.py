@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cli.azure import list_registries
-from cli.checks.findings import Finding, ok
+from cli.checks.findings import Finding, ok, warning
 from cli.exits import Failure
 from shared.oci.names import LoginServer
 
@@ -16,11 +16,10 @@ def check_native(servers: list[LoginServer]) -> Iterator[Finding]:
         found = {each.login_server: each for each in list_registries()}
     except Failure as failure:
         for server in servers:
-            yield Finding(
-                check=server,
-                level="warning",
-                text=f"whether its own retention or soft delete is on is unknown: {failure.message}",
-                remedy="az acr config retention show, az acr config soft-delete show",
+            yield warning(
+                server,
+                f"whether its own retention or soft delete is on is unknown: {failure.message}",
+                "az acr config retention show, az acr config soft-delete show",
             )
         return
     for server in servers:
@@ -29,21 +28,19 @@ def check_native(servers: list[LoginServer]) -> Iterator[Finding]:
             yield ok(server, "its own retention cannot be seen without the role Reader on it")
             continue
         if registry.retention_days is not None:
-            yield Finding(
-                check=server,
-                level="warning",
-                text=f"its own retention policy deletes untagged manifests after {registry.retention_days} "
+            yield warning(
+                server,
+                f"its own retention policy deletes untagged manifests after {registry.retention_days} "
                 "days, whatever the policy says of them",
-                remedy=f"az acr config retention update --registry {registry.name} --status disabled "
+                f"az acr config retention update --registry {registry.name} --status disabled "
                 "--type UntaggedManifests",
             )
         if registry.soft_delete_days is not None:
-            yield Finding(
-                check=server,
-                level="warning",
-                text=f"soft delete keeps what is deleted for {registry.soft_delete_days} days: no space is "
+            yield warning(
+                server,
+                f"soft delete keeps what is deleted for {registry.soft_delete_days} days: no space is "
                 "freed before",
-                remedy=f"az acr config soft-delete update --registry {registry.name} --status disabled",
+                f"az acr config soft-delete update --registry {registry.name} --status disabled",
             )
         if registry.retention_days is None and registry.soft_delete_days is None:
             yield ok(server, "its own retention and soft delete are off")

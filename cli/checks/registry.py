@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote
 
-from cli.checks.findings import Finding, ok
+from cli.checks.findings import Finding, failure, ok, warning
 from cli.checks.roles import grant
 from cli.remedies import remedy
+from cli.sentences import in_words
 from shared.errors import AuthenticationFailed, RegistryError
 from shared.oci.names import LoginServer, RepositoryName
 from shared.registry.acr import AcrClient
@@ -97,10 +98,10 @@ def check_registry(client: AcrClient, access: RegistryAccess, *, needed: frozens
         who, assignee = principal(access.credential)
         access.granted("GET", f"/v2/{_NOWHERE}/manifests/x")
     except RegistryError as error:
-        yield Finding(check=server, level="failure", text=str(error), remedy=_sign_in(access, error))
+        yield failure(server, in_words(error), _sign_in(access, error))
         return
     except Exception as error:  # noqa: BLE001 - whatever azure-identity raises, it is why there is no identity
-        yield Finding(check=server, level="failure", text=f"no identity: {error}", remedy="az login")
+        yield failure(server, f"no identity: {type(error).__name__}", "az login")
         return
     yield ok(server, f"signed in as {who}")
 
@@ -121,20 +122,14 @@ def _catalog(
     try:
         names = list(client.list_repositories())
     except AuthenticationFailed:
-        return [], Finding(
-            check=server,
-            level="failure",
-            text="may not list repositories",
-            remedy=remedy_for("catalog", None),
-        )
+        return [], failure(server, "may not list repositories", remedy_for("catalog", None))
     except RegistryError as error:
-        return [], Finding(check=server, level="failure", text=str(error), remedy=remedy(error))
+        return [], failure(server, in_words(error), remedy(error))
     if not names:
-        return [], Finding(
-            check=server,
-            level="warning",
-            text="lists no repositories",
-            remedy="if there are some, the identity sees none of them: " + remedy_for("catalog", None),
+        return [], warning(
+            server,
+            "lists no repositories",
+            "if there are some, the identity sees none of them: " + remedy_for("catalog", None),
         )
     return names, ok(server, f"lists {len(names):,} repositories")
 

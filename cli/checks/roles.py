@@ -14,6 +14,14 @@ ROLES: Final[Mapping[str, tuple[str, str]]] = {
 permissions, which ignores the others (Azure Container Registry, "Entra permissions and roles overview")."""
 
 
+def grant_storage(role: str, *, assignee: str | None, account: str) -> str:
+    """Return how a role on a storage account is granted."""
+    return (
+        f'grant the role "{role}": az role assignment create --assignee {assignee or "PRINCIPAL"} '
+        f'--role "{role}" --scope "$(az storage account show --name {account} --query id -o tsv)"'
+    )
+
+
 def grant(action: str, *, abac: bool | None, assignee: str | None, login_server: str) -> str:
     """Return which role is missing and how it is granted; both when it is unknown which mode applies."""
     plain, attributed = ROLES[action]

@@ -17,7 +17,7 @@ from shared.oci.names import LoginServer
         "steward plan docker.io/acme/app --policy policy.yaml --settings local.settings.json",
     ),
     shape='{"registry", "at", "policy_digest", "repositories": [{"repository", '
-    '"untag": [{"tag", "digest", "rule", "reason"}], "delete": [{"digest", "size", "rule", "reason"}], '
+    '"untag": [{"tag", "digest", "rule", "reason"}], "delete": [{"digest", "rule", "reason"}], '
     '"keep": [{"tag" or "digest", "rule", "reason"}], "warnings": [], "refused": null or {...}}]}',
 )
 @click.argument("repositories", nargs=-1, metavar="[REPOSITORY]...")

@@ -1,3 +1,5 @@
+import json
+
 from cli.output import Output
 from cli.verbs import verb
 
@@ -7,4 +9,4 @@ def policy_schema(output: Output) -> None:
     """Print the JSON Schema of policies, for editors and other checkers."""
     from shared.policy import policy_schema as schema
 
-    output.document(schema())
+    output.say(json.dumps(schema(), indent=2))

@@ -47,15 +47,21 @@ def test_help_takes_less_than_200_ms_more_than_python_itself() -> None:
     assert least(str(ROOT / "steward"), "plan", "--help") < python + 0.2
 
 
-@pytest.mark.parametrize("command", [["--help"], ["plan", "--help"], ["policy", "--help"]])
-def test_help_loads_neither_requests_nor_azure_nor_rich(command: list[str]) -> None:
-    code = (
-        "import sys; from cli.program import run; code = run(sys.argv[1:]); "
-        "found = {'requests', 'azure', 'rich', 'pydantic', 'yaml'} & sys.modules.keys(); "
-        "sys.exit(f'loaded {found}' if found else code)"
-    )
+HELP_OF_ALL = """
+import sys
+from cli.program import SECTIONS, run
+
+slow = {"requests", "azure", "rich", "pydantic", "yaml", "logging", "concurrent.futures"}
+for command in [[], *([name] for verbs in SECTIONS.values() for name in verbs)]:
+    assert run([*command, "--help"]) == 0
+    found = slow & sys.modules.keys()
+    assert not found, f"{command} loaded {found}"
+"""
+
+
+def test_help_of_no_verb_loads_what_is_slow_to_load() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", HELP_OF_ALL], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
 
@@ -64,7 +70,8 @@ def test_help_loads_neither_requests_nor_azure_nor_rich(command: list[str]) -> N
     ("command", "says", "hint"),
     [
         (["nonsense"], "No such command 'nonsense'", "steward --help"),
-        (["plan"], "Missing option '--registry'", "steward plan --help"),
+        (["plan"], "Missing option '--policy'", "steward plan --help"),
+        (["plan", "team/app", "--policy", __file__], "myreg.azurecr.io/team/app", "steward plan --help"),
         (["plan", "--registry", "https://x.io"], "not a login server", "steward plan --help"),
         (["plan", "--nonsense"], "No such option", "steward plan --help"),
     ],
@@ -77,6 +84,16 @@ def test_a_wrong_command_line_is_told_how_it_is_written(
     assert says in done.err
     assert hint in done.err
     assert "Traceback" not in done.err
+
+
+def test_quiet_and_verbose_may_stand_in_front_of_the_verb(bare: Steward) -> None:
+    (bare.directory / "policy.yaml").write_text("version: 1\nretention: {rules: soon}\n")
+    assert "problem in policy.yaml" in bare.run("policy", "check", "policy.yaml").err
+    for command in (["-q", "policy", "check"], ["policy", "check", "-q"]):
+        assert "problem in policy.yaml" not in bare.run(*command, "policy.yaml").err
+    shown = bare.run("-vv", "tags", "localhost:1/x")
+    assert "GET https://localhost:1/acr/v1/_catalog" in shown.err
+    assert "https://" not in bare.run("tags", "localhost:1/x").err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -98,13 +98,6 @@ def test_manifests_say_what_points_at_each(steward: Steward, registry: str, fill
     assert len(untagged) == 5
 
 
-def test_manifests_of_docker_hub_are_those_with_tags_and_it_says_so(steward: Steward, on_hub: str) -> None:
-    done = steward.run("manifests", on_hub, "--json")
-    (item,) = done.json["manifests"]
-    assert item["tags"] == ["v1.0"]
-    assert "lists no manifests" in done.err
-
-
 def test_show_draws_platforms_and_signatures(
     steward: Steward, registry: str, filled: str, push: Push, transcript: Callable[[str, str], None]
 ) -> None:
@@ -148,7 +141,9 @@ def test_what_only_azure_offers_is_said_of_a_plain_registry(steward: Steward, do
         (["tags", "localhost:1/x:v1"], "a repository is wanted here"),
         (["show", "localhost:1/x"], "names no tag and no digest"),
         (["untag", "localhost:1/x", "--yes"], "names no tag"),
-        (["tags", "app"], "starts with no registry"),
+        (["tags", "app"], "as in myreg.azurecr.io/app or docker.io/acme/app"),
+        (["tags", "localhost:1"], "steward repositories localhost:1 lists them"),
+        (["repositories", "localhost:1/x:v1"], "as in localhost:1, or localhost:1/x"),
         (["show", "localhost:1/x@sha256:12"], "needs 64 lower-case hex digits"),
         (["tags", "example.com/x", "--plain-http"], "for registries on this machine"),
     ],
