@@ -11,7 +11,7 @@ from typing import Final
 import requests
 import urllib3
 
-from shared.errors import DigestMismatch, ProtocolViolation, RegistryUnavailable
+from shared.errors import DigestMismatch, ProtocolViolation, RegistryError, RegistryUnavailable
 from shared.oci.manifest import Descriptor
 from shared.oci.names import Digest
 from shared.registry.transport import Transport
@@ -21,6 +21,7 @@ _RESUMES: Final = 4
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 _OPENING: Final = frozenset({200})
 _RESUMING: Final = frozenset({200, 206})
+_REFUSED: Final = frozenset({400, 401, 403})
 
 
 def digest_matches(content: bytes, digest: Digest) -> bool:
@@ -114,6 +115,34 @@ class _Download:
             yield piece
 
     def _ask(self) -> requests.Response:
+        """Ask the registry, which sends us to its storage, and once more if that refuses the signature.
+
+        Signatures expire, and clocks differ: Azure's storage answers 403 then, which says nothing of our
+        rights. What the registry itself refuses is refused.
+        """
+        try:
+            return self._request()
+        except RegistryError as error:
+            if not self._is_of_storage(error):
+                raise
+        time.sleep(random.uniform(0, self._transport.options.backoff))  # noqa: S311 - jitter
+        try:
+            return self._request()
+        except RegistryError as error:
+            if not self._is_of_storage(error):
+                raise
+            raise RegistryUnavailable(
+                f"its storage refuses what it signed: {error.message}",
+                registry=error.registry,
+                method=error.method,
+                url=error.url,
+                status=error.status,
+            ) from error
+
+    def _is_of_storage(self, error: RegistryError) -> bool:
+        return error.status in _REFUSED and not error.url.startswith(f"{self._transport.base_url}/")
+
+    def _request(self) -> requests.Response:
         headers = {"Accept-Encoding": "identity"}
         if self._received:
             headers["Range"] = f"bytes={self._received}-"

@@ -1,4 +1,5 @@
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulators.acr import AcrEmulator
-from shared.errors import DigestMismatch, NotFound, ProtocolViolation, RegistryUnavailable
+from shared.errors import AccessDenied, DigestMismatch, NotFound, ProtocolViolation, RegistryUnavailable
 from shared.oci.manifest import Descriptor, digest_of
 from shared.oci.names import RepositoryName, parse_repository
 from shared.registry.acr import AcrClient
@@ -81,6 +82,45 @@ def test_a_download_that_is_cut_again_and_again_is_given_up(
     acr.storage_faults.inject(cut_after=10_000, times=None)
     with pytest.raises(RegistryUnavailable, match=r"was cut 5 times"):
         read(repository)
+
+
+def test_a_signature_that_expired_on_the_way_is_asked_for_again(
+    acr: AcrEmulator, repository: RepositoryClient
+) -> None:
+    acr.storage_faults.inject(status=403, body="<Error><Code>AuthenticationFailed</Code></Error>")
+    assert read(repository) == CONTENT
+    assert acr.traffic.count("GET", r"/v2/.*/blobs/.*", status=307) == 2
+
+
+def test_a_signature_that_expires_while_the_download_is_cut_is_replaced(
+    start_acr: Callable[..., AcrEmulator], acr_client: Callable[..., AcrClient]
+) -> None:
+    acr = start_acr(storage_url_lifetime=1.0)
+    acr.state.create_repository(APP)
+    acr.state.put_blob(APP, CONTENT, digest=BLOB.digest)
+    acr.storage_faults.inject(cut_after=1_200_000)
+    with acr_client(acr).repository(APP).open_blob(BLOB) as pieces:
+        received = [next(pieces)]
+        time.sleep(1.1)
+        received.extend(pieces)
+    assert b"".join(received) == CONTENT
+    assert acr.storage_traffic.count(status=403) == 0
+
+
+def test_storage_that_refuses_every_signature_may_do_better_later(
+    acr: AcrEmulator, repository: RepositoryClient
+) -> None:
+    acr.storage_faults.inject(status=403, times=None)
+    with pytest.raises(RegistryUnavailable, match="its storage refuses what it signed"):
+        read(repository)
+    assert acr.storage_traffic.count() == 2
+
+
+def test_a_refusal_of_the_registry_itself_is_final(acr: AcrEmulator, repository: RepositoryClient) -> None:
+    acr.faults.inject(path=r"/v2/.*/blobs/.*", status=403, times=None)
+    with pytest.raises(AccessDenied):
+        read(repository)
+    assert acr.traffic.count("GET", r"/v2/.*/blobs/.*", status=403) == 1
 
 
 def test_corrupt_bytes_are_not_passed_on_whole(acr: AcrEmulator, repository: RepositoryClient) -> None:
