@@ -14,6 +14,7 @@ from shared.retention.plan import RepositoryPlan, check_limits, plan_repository,
 from shared.retention.report import Outcome, RepositoryReport
 from shared.retention.rules import RetentionPolicy
 from shared.retention.snapshot import RepositorySnapshot
+from shared.retention.traffic import Traffic
 from tests.retention.registry import NOW, Repository, cosign_tag, digest, retention
 from tests.retention.strategies import EXAMPLES, policies, snapshots
 
@@ -152,7 +153,12 @@ def outcomes(plan: RepositoryPlan) -> tuple[Outcome, ...]:
 def test_a_report_counts_what_was_done_and_what_is_missing() -> None:
     plan = small_plan()
     report = RepositoryReport(
-        plan=plan, mode="apply", started=NOW, finished=NOW + timedelta(seconds=3), outcomes=outcomes(plan)
+        plan=plan,
+        mode="apply",
+        started=NOW,
+        finished=NOW + timedelta(seconds=3),
+        outcomes=outcomes(plan),
+        traffic=Traffic(requests={"read": 5, "delete": 3}, throttled=2, waited=1.25),
     )
     document = json.loads(json.dumps(report_to_json(report)))
     assert document["plan"] == plan_to_json(plan)
@@ -161,6 +167,13 @@ def test_a_report_counts_what_was_done_and_what_is_missing() -> None:
     counts = document["counts"]
     assert (counts["untagged"], counts["deleted"], counts["already_gone"], counts["failed"]) == (1, 1, 1, 1)
     assert (counts["untag"], counts["delete"], counts["bytes_freed_at_most"]) == (2, 3, 100)
+    assert document["seconds"] == 3
+    assert document["traffic"] == {
+        "requests": {"delete": 3, "read": 5},
+        "throttled": 2,
+        "waited_seconds": 1.25,
+    }
+    assert (counts["requests"], counts["throttled"], counts["waited_seconds"]) == (8, 2, 2)
 
 
 def test_a_report_of_a_plan_alone_misses_nothing() -> None:
