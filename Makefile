@@ -40,6 +40,7 @@ bench: setup  ## Measure, as ratios taken side by side in one run
 docs: setup  ## Write the pages of docs/ that come from the code
 	$(PYTHON) -m cli.manual
 	$(PYTHON) scripts/settings_manual.py
+	page=$$($(PYTHON) scripts/bill_of_materials.py --markdown) && echo "$$page" > docs/dependencies.md
 	schema=$$(./steward policy schema) && echo "$$schema" > docs/policy.schema.json
 
 fix: setup  ## Format, and mend what the linter can mend

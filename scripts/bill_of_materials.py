@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Write the bill of materials of the deployment package: CycloneDX 1.6, JSON, to standard output.
+"""Write the bill of materials of the deployment package to standard output: CycloneDX 1.6, JSON.
+
+Usage: ``python scripts/bill_of_materials.py [--markdown]``; the option writes ``docs/dependencies.md`` instead.
 
 Names, versions and hashes come from ``requirements.txt``; licences from the packages installed beside the
 interpreter, so run it by the development environment's.
@@ -14,24 +16,39 @@ from typing import Any, Final, NamedTuple
 
 REQUIREMENTS: Final = Path(__file__).resolve().parents[1] / "requirements.txt"
 
-_PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)((?:.*\\\n\s+--hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
+_PIN: Final = re.compile(
+    r"^([A-Za-z0-9._-]+)==(\S+)((?:.*\\\n\s+--hash=sha256:[0-9a-f]{64})+)((?:\n    #.*)+)", re.MULTILINE
+)
+_NEEDED_BY: Final = re.compile(r"^ +#(?: via)? +(?!via$)([\w. -]*\w)$", re.MULTILINE)
+_DIRECT: Final = "-r requirements.in"
+
+_PAGE: Final = """\
+# What ships beside the app
+
+Written by `python scripts/bill_of_materials.py --markdown`. Versions and hashes are in `requirements.txt`;
+`make package` writes them, with the licences, as an SBOM (CycloneDX 1.6) beside the deployment zip.
+
+| package | licence | needed by |
+|---|---|---|
+"""
 _HASH: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _TROVE: Final = "License :: OSI Approved :: "
 
 
 class Pin(NamedTuple):
-    """One line of the lock file: a package, its version, and the digests of its files."""
+    """One entry of the lock file: a package, its version, the digests of its files, and who needs it."""
 
     name: str
     version: str
     hashes: tuple[str, ...]
+    needed_by: tuple[str, ...]
 
 
 def pins(text: str) -> list[Pin]:
     """Return what the lock file pins, in its order."""
     return [
-        Pin(name, version, tuple(_HASH.findall(rest)))
-        for name, version, rest in _PIN.findall(text.replace(" \\\n", "\\\n"))
+        Pin(name, version, tuple(_HASH.findall(hashes)), tuple(_NEEDED_BY.findall(notes)))
+        for name, version, hashes, notes in _PIN.findall(text.replace(" \\\n", "\\\n"))
     ]
 
 
@@ -79,6 +96,30 @@ def bill(text: str) -> dict[str, Any]:
     }
 
 
+def markdown(text: str) -> str:
+    """Return the page that lists what ships, whose licence it has, and why it is there."""
+    rows = [
+        f"| {pin.name} | {licence(pin)} | "
+        f"{'this app' if _DIRECT in pin.needed_by else ', '.join(pin.needed_by)} |\n"
+        for pin in pins(text)
+    ]
+    return _PAGE + "".join(rows)
+
+
+def main(arguments: list[str]) -> int:
+    """Write what the command line asks for."""
+    text = REQUIREMENTS.read_text(encoding="utf-8")
+    match arguments:
+        case []:
+            json.dump(bill(text), sys.stdout, indent=2)
+            sys.stdout.write("\n")
+        case ["--markdown"]:
+            sys.stdout.write(markdown(text))
+        case _:
+            sys.stdout.write(__doc__ or "")
+            return 2
+    return 0
+
+
 if __name__ == "__main__":
-    json.dump(bill(REQUIREMENTS.read_text(encoding="utf-8")), sys.stdout, indent=2)
-    sys.stdout.write("\n")
+    sys.exit(main(sys.argv[1:]))

@@ -18,8 +18,24 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in document["jobs"].values() for step in job["steps"]]
 
 
-def test_there_are_workflows_to_test_to_check_the_infrastructure_and_to_deploy() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["deploy", "infra", "test"]
+def test_there_are_workflows_to_test_to_audit_to_check_the_infrastructure_and_to_deploy() -> None:
+    assert [path.stem for path in WORKFLOWS] == ["audit", "deploy", "infra", "test"]
+
+
+def test_known_vulnerabilities_of_all_that_is_pinned_are_looked_for_every_week() -> None:
+    document = yaml.safe_load((ROOT / ".github" / "workflows" / "audit.yml").read_text(encoding="utf-8"))
+    scripts = "\n".join(step.get("run", "") for step in document["jobs"]["audit"]["steps"])
+    audited = set(re.findall(r"pip-audit --require-hashes .*--requirement (\S+)", scripts))
+    assert audited == {path.name for path in ROOT.glob("requirements*.txt")}
+    assert document[True]["schedule"]  # YAML 1.1 reads "on" as true
+
+
+def test_what_is_installed_by_name_is_installed_in_one_version() -> None:
+    for path in WORKFLOWS:
+        for step in steps(path):
+            for packages in re.findall(r"pip install (.*)", step.get("run", "")):
+                named = [word for word in packages.split() if not word.startswith("-")]
+                assert all("==" in word for word in named), packages
 
 
 @each_workflow

@@ -42,3 +42,19 @@ def test_every_licence_is_known_and_accepted(components: dict[str, dict[str, Any
     for name, component in components.items():
         (stated,) = component["licenses"]
         assert ACCEPTED.search(stated["license"]["name"]), f"{name}: {stated}"
+
+
+def test_the_page_of_dependencies_is_current() -> None:
+    script = ROOT / "scripts" / "bill_of_materials.py"
+    written = subprocess.run(
+        [sys.executable, script, "--markdown"], check=True, capture_output=True, text=True
+    ).stdout
+    assert (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8") == written
+
+
+def test_what_was_asked_for_and_what_came_with_it_are_told_apart() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    asked = (ROOT / "requirements.in").read_text(encoding="utf-8").split("\n")
+    direct = {line.partition("[")[0] for line in asked if line and not line.startswith("#")}
+    assert set(re.findall(r"^\| ([\w.-]+) \| .* \| this app \|$", page, re.MULTILINE)) == direct
+    assert re.search(r"^\| msal \| .* \| azure-identity, msal-extensions \|$", page, re.MULTILINE)

@@ -86,3 +86,19 @@ def test_the_clean_environment_is_not_the_development_one(clean_python: Path, un
         "import importlib.util as u; print([u.find_spec(n) for n in ('pytest', 'starlette', 'emulators')])"
     )
     assert run(clean_python, "-c", program, cwd=unpacked).strip() == "[None, None, None]"
+
+
+def test_sizes_in_the_document_are_those_of_the_package(
+    clean_python: Path, unpacked: Path, package: Path
+) -> None:
+    document = " ".join((ROOT / "docs" / "deploy.md").read_text(encoding="utf-8").split())
+    said = re.search(r"tracked files: ([\d.]+) MB.* its hash: (\d+) packages, (\d+) MB", document)
+    assert said is not None
+    (libraries,) = clean_python.parent.parent.glob("lib/python*/site-packages")
+    installed = sum(path.stat().st_size for path in libraries.rglob("*") if path.suffix != ".pyc")
+    pinned = re.findall(
+        r"^[\w.-]+==", (unpacked / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert float(said[1]) == pytest.approx(package.stat().st_size / 1e6, abs=0.1)
+    assert int(said[2]) == len(pinned)
+    assert int(said[3]) == pytest.approx(installed / 1e6, rel=0.25)
