@@ -6,6 +6,7 @@ type Schema = dict[str, Any]
 
 TEXT: Final[Schema] = {"type": "string"}
 COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_LENGTH: Final[Schema] = {"type": "number", "minimum": 0}
 _COUNTS: Final[Schema] = {"type": "object", "additionalProperties": {"type": "integer"}}
 FREE: Final[Schema] = {"type": "object"}
 
@@ -24,8 +25,11 @@ def or_null(schema: Schema) -> Schema:
 
 _PLACE: Final = object_of(registry=TEXT, repository=TEXT)
 _REFUSED: Final = or_null(object_of(message=TEXT))
+_POSTPONED: Final = or_null(
+    object_of(cap={"enum": ["repository", "run"]}, most=COUNT, tags=COUNT, manifests=COUNT, message=TEXT)
+)
 _PLAN: Final = object_of(
-    {"counts": _COUNTS},
+    {"counts": _COUNTS, "postponed": _POSTPONED},
     registry=TEXT,
     repository=TEXT,
     at={"type": "string", "format": "date-time"},
@@ -78,6 +82,12 @@ SCHEMAS: Final[dict[str, Schema]] = {
             "planned": _COUNTS,
             "drift": _COUNTS,
             "refused": _REFUSED,
+            "finished": or_null(TEXT),
+            "seconds": or_null(_LENGTH),
+            "warnings": list_of(TEXT),
+            "traffic": object_of(requests=COUNT, throttled=COUNT, waited_seconds=COUNT),
+            "postponed": object_of(repositories=COUNT, tags=COUNT, manifests=COUNT),
+            "lag": or_null(object_of(tags=COUNT, median_seconds=_LENGTH, max_seconds=_LENGTH)),
         },
         run=TEXT,
         kind=TEXT,
@@ -85,7 +95,16 @@ SCHEMAS: Final[dict[str, Schema]] = {
     ),
     "OpenedRun": _RUN,
     "Replications": object_of(
-        replications=list_of(object_of(route=TEXT, source=TEXT, target=TEXT, result=TEXT, detail=TEXT))
+        replications=list_of(
+            object_of(
+                {"pushed": or_null(TEXT), "lag_seconds": or_null(_LENGTH)},
+                route=TEXT,
+                source=TEXT,
+                target=TEXT,
+                result=TEXT,
+                detail=TEXT,
+            )
+        )
     ),
     "Repositories": object_of(
         repositories=list_of(
@@ -97,7 +116,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
             )
         )
     ),
-    "Report": object_of({"plan": or_null(_PLAN), "outcomes": list_of(FREE)}, finished=or_null(TEXT)),
+    "Report": object_of(
+        {
+            "plan": or_null(_PLAN),
+            "outcomes": list_of(FREE),
+            "seconds": _LENGTH,
+            "traffic": object_of(requests=_COUNTS, throttled=COUNT, waited_seconds=_LENGTH),
+        },
+        finished=or_null(TEXT),
+    ),
     "Plan": _PLAN,
     "Policy": object_of(version=COUNT, digest=TEXT, retention=FREE, replication=FREE),
     "Poison": object_of(count=COUNT, poison=list_of(TEXT)),

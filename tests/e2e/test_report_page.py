@@ -66,6 +66,10 @@ CUT = """
     .filter((each) => !each.closest('thead') && each.getBoundingClientRect().right > right + 0.5)
     .map((each) => each.outerHTML.slice(0, 80));
 """
+UNDRAWN = """
+  return [...document.querySelectorAll('rect')]
+    .filter((each) => getComputedStyle(each).fill === 'rgb(0, 0, 0)').map((each) => each.outerHTML);
+"""
 UNTITLED = """
   const text = (each) => each.textContent.trim();
   return [...document.querySelectorAll('tbody tr')].flatMap((row) => {
@@ -205,6 +209,7 @@ def test_two_weeks_can_be_read_on_a_phone_and_on_a_desk_without_scrolling_sidewa
         assert chromium.run(CUT) == [], path
         assert chromium.run(CONTRAST) == [], path
         assert chromium.run(UNTITLED) == [], path
+        assert chromium.run(UNDRAWN) == [], path
     assert chromium.complaints() == []
 
 

@@ -41,6 +41,7 @@ def night(world: World, moment: datetime, number: int) -> str:
         mode="apply",
         policy_digest=DIGEST,
         repositories=tuple((world.registry, parse_repository(name)) for name in REPOSITORIES),
+        warnings=("rule nightlies matched nothing in any repository",),
     )
     store = world.services.runs
     store.open_run(run.name, run.to_json())
@@ -58,6 +59,8 @@ def night(world: World, moment: datetime, number: int) -> str:
             "requests": 2000 * (place + 1) + number * 313,
             "throttled": (number % 4) * place,
             "waited_seconds": (number % 4) * place * 21,
+            "postponed_tags": 40 * (place == 3),
+            "postponed_manifests": 120 * (place == 3),
         }
         store.save_plan(part, plan, counts)
         done = {"untagged": tags - failed, "deleted": tags, "failed": failed, "bytes_freed_at_most": freed}
@@ -86,6 +89,8 @@ def night(world: World, moment: datetime, number: int) -> str:
             ],
         }
         store.save_report(part, report, counts | done)
+    ended = (moment + timedelta(minutes=11)).isoformat()
+    store.finish_run(run.name, {"finished": ended, "seconds": 660.0, "warnings": list(run.warnings)})
     return run.name
 
 

@@ -27,6 +27,7 @@ def attack(world: World, run: str = "night-20260101t020000000000z") -> str:
         policy_digest=ATTACK,
         repositories=((world.registry, parse_repository("team/app")),),
         problems=(ATTACK,),
+        warnings=(ATTACK,),
     )
     part = opened.part(*opened.repositories[0])
     plan = {
@@ -38,6 +39,7 @@ def attack(world: World, run: str = "night-20260101t020000000000z") -> str:
         ],
         "warnings": [ATTACK],
         "refused": {"message": ATTACK},
+        "postponed": {"cap": ATTACK, "most": 1, "tags": 1, "manifests": 1, "message": ATTACK},
         "closed": True,
     }
     outcomes = [
@@ -47,12 +49,14 @@ def attack(world: World, run: str = "night-20260101t020000000000z") -> str:
     report = {
         "failed": ATTACK,
         "finished": ATTACK,
+        "seconds": 1.0,
+        "traffic": {"requests": {ATTACK: 1}, "throttled": 1, "waited_seconds": 1.0},
         "plan": plan,
         "outcomes": outcomes,
         "problems": [ATTACK],
         "queued": [{"target": ATTACK, "state": ATTACK, "source": ATTACK}],
     }
-    counts = {"failures": 1, "untag": 1, "delete": 1, "bytes": 5}
+    counts = {"failures": 1, "untag": 1, "delete": 1, "bytes": 5, "requests": 1, "postponed_tags": 1}
     store = world.services.runs
     store.open_run(run, opened.to_json())
     store.save_plan(part, plan, counts)
@@ -68,6 +72,7 @@ def attack(world: World, run: str = "night-20260101t020000000000z") -> str:
                 "detail": f"{ATTACK}. To mend it: {ATTACK}",
                 "bytes_copied": 1,
                 "seconds": 1.0,
+                "lag_seconds": 1.0,
             }
             for result in ("failed", "deferred", "copied", ATTACK)
         )

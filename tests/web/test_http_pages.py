@@ -11,9 +11,10 @@ from emulators.registry.images import build_image
 from shared.jobs.cleaning import clean
 from shared.jobs.nightly import start_night
 from shared.pages.charts import columns, segments
-from shared.pages.page import moment, short, size
+from shared.pages.page import moment, short, size, span
 from tests.jobs.world import World, body
 from tests.web.doors import Doors
+from tests.web.fortnight import fortnight
 from tests.web.hostile import ATTACKS, attack, pages
 
 OLD = "name: old-pull-requests, tags: ['pr-*'], older_than: 14d"
@@ -113,6 +114,33 @@ def test_what_is_wrong_stands_on_the_overview_with_what_to_do(api: Doors, world:
     assert "/api/poison/replay" in text
 
 
+def test_two_weeks_are_told_lag_drift_requests_and_throttling(api: Doors, world: World) -> None:
+    world.write_policy(OLD)
+    run = fortnight(world)
+
+    overview = " ".join(read(api, "").text.split())
+    for part in (
+        "Push to copy36 shalf of the tags; the last after 49 s",
+        "From push to copy, by day",
+        "Requests and throttling, by night",
+        "114 answers in these nights asked to come back later.",
+        "108 in step",
+        "The latest comparisons",
+        "1 message failed too often and waits for you.",
+    ):
+        assert part in overview, part
+
+    night = " ".join(read(api, f"reports/{run}").text.split())
+    for part in (
+        "Took11 min",
+        "Requests36,2766 throttled, 2 min waited",
+        "Left for later160by the cap of the policy, at_most",
+        "Worth knowing rule nightlies matched nothing in any repository",
+        "give the app's identity AcrDelete there.",
+    ):
+        assert part in night, part
+
+
 def test_what_does_not_exist_is_a_page_too(api: Doors, world: World) -> None:
     world.write_policy(OLD)
     for path, status in (("reports/night-1", 404), ("reports/NIGHT", 400), ("nothing", 404)):
@@ -199,4 +227,6 @@ def test_numbers_and_times_read_as_people_write_them() -> None:
     ]
     assert moment("2026-11-03T02:00:00+02:00") == "3 Nov 2026, 00:00 UTC"
     assert moment("soon") == "soon"
+    lengths = (0, 3.2, 36, 241.5, 3600, 9000, 259_200)
+    assert [span(length) for length in lengths] == ["0 s", "3.2 s", "36 s", "4 min", "1 h", "2.5 h", "3 d"]
     assert short(f"at sha256:{'a' * 64}") == "at sha256:aaaaaaaaaaaa…"
