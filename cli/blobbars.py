@@ -9,9 +9,13 @@ from cli.progress import Bar, Progress
 from cli.words import short
 from shared.oci.manifest import Descriptor
 from shared.oci.names import Digest, RepositoryName, TagName
-from shared.registry.content import ContentSource, ContentTarget, FetchedManifest, OpenBlob
+from shared.registry.content import ContentTarget, FetchedManifest, OpenBlob
+from shared.registry.referrers import fallback_tag
+from shared.registry.repository import RepositoryClient
 
 _WORTH_A_BAR: Final = 1_000_000
+_WORTH_ASKING_FOR: Final = 256 * 1024
+"""Bytes of a blob that is sooner sent than looked for, where it probably is not."""
 
 
 class Moved:
@@ -36,7 +40,7 @@ class WatchedSource:
 
     def __init__(
         self,
-        source: ContentSource,
+        source: RepositoryClient,
         progress: Progress,
         moved: Moved,
         tags: Collection[TagName] | None = None,
@@ -64,7 +68,8 @@ class WatchedSource:
 
     def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
         """Return what points at the subject."""
-        return self._source.referrers(subject)
+        tagged = self._tags is None or fallback_tag(subject) in self._tags
+        return self._source.referrers(subject, tagged=tagged)
 
     def open_blob(self, descriptor: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
         """Open the blob, with a bar while it is read."""
@@ -85,12 +90,18 @@ class WatchedSource:
 class WatchedTarget:
     """A target that is asked for a blob once, and remembers what it holds.
 
-    ``held`` are the digests that earlier copies found or left in it; it grows.
+    ``held`` are the digests that earlier copies found or left in it; it grows. ``tags`` are all its tags,
+    where they were listed: what they lack is not asked for, and where there is none at all, neither are
+    manifests and small blobs. To store once more what turns out to be there does no harm.
     """
 
-    def __init__(self, target: ContentTarget, held: set[Digest]) -> None:
+    def __init__(
+        self, target: ContentTarget, held: set[Digest], tags: Collection[TagName] | None = None
+    ) -> None:
         self._target = target
         self._held = held
+        self._tags = tags
+        self._stored = False
 
     @property
     def place(self) -> str:
@@ -99,12 +110,18 @@ class WatchedTarget:
 
     def resolve(self, reference: TagName | Digest) -> Descriptor | None:
         """Return what the reference is now."""
+        if not self._stored and self._tags is not None:
+            absent = reference not in self._tags if ":" not in reference else not self._tags
+            if absent:
+                return None
         return self._target.resolve(reference)
 
     def blob_exists(self, descriptor: Descriptor) -> bool:
         """Tell whether the blob is there."""
         if descriptor.digest in self._held:
             return True
+        if self._tags is not None and not self._tags and descriptor.size < _WORTH_ASKING_FOR:
+            return False
         found = self._target.blob_exists(descriptor)
         if found:
             self._held.add(descriptor.digest)
@@ -124,6 +141,7 @@ class WatchedTarget:
 
     def push_manifest(self, content: bytes, media_type: str, *, tag: TagName | None = None) -> Descriptor:
         """Store the manifest."""
+        self._stored = True
         return self._target.push_manifest(content, media_type, tag=tag)
 
 

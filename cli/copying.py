@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from threading import Lock
 from typing import Any, Final
@@ -17,7 +18,7 @@ from cli.registries import Registries
 from cli.remedies import remedy
 from cli.sentences import in_words
 from cli.words import count, size
-from shared.errors import CopyFailed, NotFound, RateLimited, StewardError
+from shared.errors import CopyFailed, NotFound, RateLimited, RegistryError, StewardError
 from shared.oci.names import (
     DOCKER_HUB,
     Digest,
@@ -91,6 +92,7 @@ class Copier:
         self._lock = Lock()
         self._held: dict[tuple[LoginServer, RepositoryName], set[Digest]] = {}
         self.tags: dict[tuple[LoginServer, RepositoryName], frozenset[TagName]] = {}
+        self.target_tags: dict[tuple[LoginServer, RepositoryName], frozenset[TagName]] = {}
         self._made: set[RepositoryName] = set()
 
     def copy(self, source: Reference, target: Reference, progress: Progress, *, threads: int) -> Copied:
@@ -116,7 +118,9 @@ class Copier:
                 WatchedSource(
                     read, progress, self.moved, self.tags.get((source.registry, source.repository))
                 ),
-                WatchedTarget(write, self._held_by(target)),
+                WatchedTarget(
+                    write, self._held_by(target), self.target_tags.get((target.registry, target.repository))
+                ),
                 wanted,
                 tag=target.tag,
                 referrers=self._referrers,
@@ -223,6 +227,10 @@ def _pairs(copier: Copier, source_text: str, target_text: str) -> Iterable[tuple
             )
         tags = list(copier.sources.client(source).repository(name).list_tags())
         copier.tags[source, name] = frozenset(tags)
+        if len(tags) > 1:
+            with suppress(RegistryError):  # some registries deny that there is what is not there yet
+                present = copier.targets.client(target).repository(goal).list_tags()
+                copier.target_tags[target, goal] = frozenset(present)
         for tag in tags:
             found = True
             pair = (

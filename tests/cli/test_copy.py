@@ -87,6 +87,22 @@ def test_recursive_copies_every_tag_below_a_path(
     assert "4/4" in terminal.text
 
 
+def test_large_layers_have_a_bar_each_and_fit_the_terminal(
+    steward: Steward, registry: str, repository: str, push: Push
+) -> None:
+    image = build_image(layers=2, layer_size=2_000_000, seed=62)
+    push(repository, image, tag="v1")
+    command = ("copy", f"{registry}/{repository}", f"{registry}/{repository}-bars", "--recursive")
+    with steward.terminal(*command, width=80) as terminal:
+        assert terminal.finish() == 0
+    for digest, blob in image.blobs.items():
+        assert (digest[:19] in terminal.text) is (len(blob) >= 1_000_000)
+    assert "2.0 MB" in terminal.text
+    assert "1 tag copied" in terminal.text
+    done = steward.run(*command)
+    assert done.err == ""
+
+
 def test_layers_that_tags_share_are_asked_for_and_moved_once(
     steward: Steward, acr: AcrEmulator, registry: str, repository: str, push: Push
 ) -> None:

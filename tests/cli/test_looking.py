@@ -64,22 +64,40 @@ def test_tags_of_docker_hub_have_digests_and_sizes(steward: Steward, on_hub: str
     assert tag["size"] > 0
 
 
-def test_the_first_of_ten_thousand_tags_is_shown_after_the_first_page(
-    steward: Steward, acr: AcrEmulator, registry: str, repository: str, push: Push
+def test_the_first_of_ten_thousand_tags_is_shown_before_the_third_page_is_there(
+    steward: Steward, acr: AcrEmulator, repository: str, push: Push
 ) -> None:
     image = build_image()
     push(repository, image, tag="t00000")
     for number in range(1, 10_000):
         acr.state.put_manifest(repository, image.content, image.media_type, tag=f"t{number:05}")
-    acr.traffic.clear()
-    acr.latency = 0.2
-    with steward.terminal("tags", f"{registry}/{repository}") as terminal:
-        terminal.wait_for("t00000")
-        pages = acr.traffic.count(path_regex=".*/_tags.*")
-        acr.latency = 0
-        assert terminal.finish() == 0
-    assert pages <= 2
-    assert "t09999" in terminal.text
+    command = ("tags", f"{acr.login_server}/{repository}")
+
+    def break_the_third_page() -> None:
+        acr.faults.clear()
+        acr.faults.inject(path=f"/acr/v1/{repository}/_tags", after=2, times=None, status=403)
+
+    break_the_third_page()
+    done = steward.run(*command)
+    assert done.code == 4
+    assert done.out.startswith("t00000\t")
+    assert done.out.count("\n") == 2000
+    break_the_third_page()
+    with steward.terminal(*command) as terminal:
+        assert terminal.finish() == 4
+    assert "t00000" in terminal.text
+    acr.faults.clear()
+    assert steward.run(*command).out.splitlines()[-1].startswith("t09999\t")
+
+
+def test_tags_of_docker_hub_are_shown_page_by_page(steward: Steward, hub: DockerHubEmulator) -> None:
+    for number in range(250):
+        build_image(seed=1).push_to(hub.state, "acme/many", tag=f"t{number:03}")
+    hub.api_faults.inject(path=".*/many/tags", after=2, times=None, status=403)
+    done = steward.run("tags", "docker.io/acme/many")
+    assert done.code == 4
+    assert done.out.count("\n") == 200
+    assert "steward doctor docker.io" in done.err
 
 
 def test_manifests_say_what_points_at_each(steward: Steward, registry: str, filled: str) -> None:
@@ -159,4 +177,31 @@ def test_a_place_that_is_none_is_told_how_one_is_written(
 def test_a_registry_that_does_not_answer_is_exit_code_4(steward: Steward) -> None:
     done = steward.run("tags", "localhost:1/x")
     assert done.code == 4
+    assert "localhost:1 does not answer: nothing listens there" in done.err
     assert "--plain-http" in done.err
+
+
+@pytest.mark.parametrize("verb", ["tags", "manifests", "show"])
+@pytest.mark.parametrize("server", ["azure", "docker.io/acme"])
+def test_what_does_not_exist_is_said_in_words_and_with_a_next_step(
+    steward: Steward, registry: str, verb: str, server: str
+) -> None:
+    place = f"{registry if server == 'azure' else server}/nothing"
+    done = steward.run(verb, f"{place}:v1" if verb == "show" else place)
+    assert done.code == 4
+    assert done.err.startswith("error: ")
+    assert "https://" not in done.err
+    assert "hint: steward " in done.err
+
+
+def test_an_empty_list_says_so(steward: Steward, registry: str) -> None:
+    done = steward.run("repositories", f"{registry}/no-such-path")
+    assert (done.code, done.out) == (0, "")
+    assert "or none that you may see" in done.err
+    assert steward.run("repositories", f"{registry}/no-such-path", "-q").err == ""
+
+
+def test_nobody_signed_in_is_one_sentence(bare: Steward) -> None:
+    done = bare.run("login-server", AZURE_TOKEN_CREDENTIALS="EnvironmentCredential")
+    assert done.code == 4
+    assert done.err == "error: nobody is signed in to Azure\nhint: az login\n"

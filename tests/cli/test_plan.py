@@ -40,7 +40,8 @@ def test_json_is_one_document_of_the_promised_shape(steward: Steward, registry: 
     assert plan["repository"] == filled
     assert {each["tag"] for each in plan["untag"]} == {"pr-1", "pr-2"}
     assert all(set(each) == {"tag", "digest", "rule", "reason"} for each in plan["untag"])
-    assert all({"digest", "rule", "reason"} <= set(each) for each in plan["delete"])
+    assert all(set(each) == {"digest", "rule", "reason"} for each in plan["delete"])
+    assert set(plan) == {"repository", "untag", "delete", "keep", "warnings", "refused"}
     assert len(plan["delete"]) == 5
     kept = {each.get("tag") for each in plan["keep"]}
     assert {"v1.0", "pr-3"} <= kept
@@ -156,10 +157,23 @@ def test_an_unknown_authority_is_told_of_ca_file(steward: Steward, registry: str
     assert "--ca-file" in done.err
 
 
-def test_docker_hub_cannot_be_planned_for_and_says_so(steward: Steward) -> None:
-    done = steward.run("plan", "--registry", "docker.io", *ONLY_HERE)
+def test_ctrl_c_ends_planning_at_once(steward: Steward, acr: AcrEmulator, registry: str, filled: str) -> None:
+    acr.faults.inject(path=f"/acr/v1/{filled}/_manifests", delay=60, times=None)
+    with steward.terminal("plan", filled, "--registry", registry, *ONLY_HERE) as terminal:
+        terminal.wait_for("planning")
+        terminal.interrupt()
+        assert terminal.finish() == 130
+    assert "error: interrupted" in terminal.text
+    assert "Traceback" not in terminal.text
+
+
+def test_the_registry_may_stand_before_the_repository(steward: Steward, registry: str, filled: str) -> None:
+    done = steward.run("plan", f"{registry}/{filled}", *ONLY_HERE, "--json")
+    assert done.code == 0
+    assert [plan["repository"] for plan in done.json["repositories"]] == [filled]
+    done = steward.run("plan", f"{registry}/{filled}", "docker.io/acme/app", *ONLY_HERE)
     assert done.code == 2
-    assert "Docker Hub cannot be planned for" in done.err
+    assert "Missing option '--registry'" in done.err
 
 
 @pytest.mark.parametrize(
