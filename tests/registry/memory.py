@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from shared.errors import DigestMismatch, ManifestBlobUnknown, NotFound, StewardError
 from shared.oci.manifest import Descriptor, digest_of, parse_manifest, successors
 from shared.oci.names import Digest, RepositoryName, TagName
+from shared.registry.blobs import digest_matches
 from shared.registry.content import FetchedManifest, OpenBlob
 
 
@@ -83,7 +84,7 @@ class MemoryPlace:
                 content = b"".join(pieces)
         else:
             content = source if isinstance(source, bytes) else b"".join(source)
-        if digest_of(content) != descriptor.digest:
+        if not digest_matches(content, descriptor.digest):
             raise DigestMismatch("wrong bytes", registry=self.place)
         self.blobs[descriptor.digest] = content
 

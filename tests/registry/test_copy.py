@@ -1,4 +1,6 @@
+import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -137,6 +139,42 @@ def test_large_blobs_go_first() -> None:
     copied(holding(image, tags={V1: image}), target, threads=1)
     sent = [sizes[digest] for digest in target.did("push_blob")]
     assert sent == sorted(sent, reverse=True)
+
+
+def test_every_blob_is_asked_for_before_any_upload_makes_the_others_wait() -> None:
+    image = build_image(layers=12)
+    target = MemoryPlace()
+    there = list(image.blobs)[6:]
+    target.blobs.update({Digest(digest): image.blobs[digest] for digest in there})
+    asked = threading.Event()
+
+    def before(operation: str, _: str) -> None:
+        if operation == "exists" and len(target.did("exists")) == len(image.blobs):
+            asked.set()
+        if operation == "push_blob":
+            assert asked.wait(5), "an upload holds up the question for other blobs"
+
+    target.before = before
+    report = copied(holding(image, tags={V1: image}), target, threads=3)
+    assert_whole(target, image)
+    assert (report.blobs_copied, report.blobs_skipped) == (13 - len(there), len(there))
+
+
+def test_a_manifest_goes_in_as_soon_as_its_blobs_are_while_others_are_under_way() -> None:
+    quick, slow = build_image(), build_image(platform="linux/arm64", layers=2)
+    index = build_index([quick, slow])
+    target = MemoryPlace()
+    pushed = threading.Event()
+
+    def before(operation: str, subject: str) -> None:
+        if operation == "push_manifest" and subject.endswith(quick.digest):
+            pushed.set()
+        if operation == "push_blob" and subject in slow.blobs:
+            assert pushed.wait(5), "the other platform's manifest waits for blobs that it does not need"
+
+    target.before = before
+    copied(holding(index, tags={V1: index}), target)
+    assert_whole(target, index)
 
 
 def test_blobs_are_mounted_from_siblings_that_hold_them() -> None:
@@ -430,6 +468,48 @@ def test_a_manifest_that_cannot_be_understood_is_blamed_on_the_source() -> None:
         copied(holding(old, tags={V1: old}), MemoryPlace())
     assert caught.value.origin == "source"
     assert isinstance(caught.value.cause, InvalidManifest)
+
+
+def by_sha512(artifact: Artifact) -> dict[str, object]:
+    """Return the artifact's descriptor, by another algorithm than the usual one."""
+    digest = f"sha512:{hashlib.sha512(artifact.content).hexdigest()}"
+    return artifact.descriptor() | {"digest": digest}
+
+
+@pytest.mark.parametrize("where", ["root", "child"])
+def test_a_manifest_that_is_addressed_by_sha512_is_refused_by_name_before_anything_is_moved(
+    where: str,
+) -> None:
+    image = build_image()
+    entry = by_sha512(image)
+    source, target = holding(image), MemoryPlace()
+    held = Digest(str(entry["digest"]))
+    source.manifests[held] = (image.content, image.media_type)
+    source.tags[V1] = held
+    if where == "child":
+        document = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": [entry]}
+        index = json.dumps(document).encode()
+        source.tags[V1] = digest_of(index)
+        source.manifests[digest_of(index)] = (index, media_types.OCI_INDEX)
+    with pytest.raises(CopyFailed, match=f"{held}: manifests addressed by sha512 are not copied") as caught:
+        copied(source, target)
+    assert (caught.value.origin, caught.value.temporary) == ("source", False)
+    assert target.did("push_blob") == target.did("push_manifest") == []
+
+
+def test_a_layer_that_is_addressed_by_sha512_is_copied_by_it() -> None:
+    image = build_image()
+    document = json.loads(image.content)
+    (layer,) = document["layers"]
+    body = image.blobs[layer["digest"]]
+    layer["digest"] = f"sha512:{hashlib.sha512(body).hexdigest()}"
+    content = json.dumps(document).encode()
+    source, target = holding(image), MemoryPlace()
+    source.blobs[Digest(layer["digest"])] = body
+    source.manifests[digest_of(content)] = (content, image.media_type)
+    source.tags[V1] = digest_of(content)
+    copied(source, target)
+    assert target.blobs[Digest(layer["digest"])] == body
 
 
 def test_indexes_without_end_are_refused() -> None:

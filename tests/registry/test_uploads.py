@@ -23,6 +23,7 @@ from shared.registry.content import OpenBlob
 from shared.registry.credentials import BasicCredential
 from shared.registry.repository import RepositoryClient
 from shared.registry.transport import TransportOptions
+from shared.registry.uploads import CHUNK
 from tests.registry.scripted import Answer, Asked, Script, ScriptedServer
 
 LARGE = os.urandom(20_000_000)
@@ -313,3 +314,71 @@ def test_a_right_that_is_missing_is_told(hub: DockerHubEmulator, hub_registry: H
     repository = hub_registry(hub).repository(parse_repository("stranger/app"))
     with pytest.raises(AuthenticationFailed):
         repository.push_blob(descriptor_of(SMALL), SMALL)
+
+
+@pytest.mark.parametrize("lost", [{"unanswered": True}, {"status": 404}], ids=["stale", "gone"])
+def test_a_location_that_is_stale_or_gone_costs_a_fresh_start(
+    hub: DockerHubEmulator, repository: RepositoryClient, lost: dict[str, object]
+) -> None:
+    """Docker Hub's locations hold an offset, and one that an answer was lost for is 404 (regclient #323)."""
+    hub.faults.inject(method="PUT", path=UPLOADS, status=500)
+    hub.faults.inject(method="PATCH", path=UPLOADS, nth=2, **lost)  # type: ignore[arg-type]
+    source = Source(LARGE)
+    repository.push_blob(descriptor_of(LARGE), source)
+    assert repository.blob_exists(descriptor_of(LARGE))
+    assert source.opened == 3
+
+
+def test_a_registry_that_stored_a_chunk_and_lost_its_answer_is_not_sent_it_again(
+    scripted: Callable[[Script], ScriptedServer], scripted_client: Callable[..., RegistryClient]
+) -> None:
+    """One whose location stays good says where it stands, which is after the chunk."""
+    stored = bytearray()
+    opened: list[int] = []
+
+    def script(asked: Asked) -> Answer:
+        headers = {"Location": "/v2/a/blobs/uploads/1", "Range": f"0-{max(0, len(stored) - 1)}"}
+        if asked.method == "HEAD":
+            return Answer(status=404)
+        if asked.method == "POST":
+            stored.clear()
+            opened.append(1)
+        if asked.method == "PATCH":
+            stored.extend(asked.body)
+            return Answer(status=500 if len(stored) == 2 * CHUNK else 202, headers=headers)
+        if asked.method == "PUT":
+            return Answer(status=201 if len(stored) == len(LARGE) else 500)
+        return Answer(status={"POST": 202, "GET": 204, "DELETE": 204}[asked.method], headers=headers)
+
+    server = scripted(script)
+    scripted_client(server).repository(RepositoryName("a")).push_blob(descriptor_of(LARGE), Source(LARGE))
+    assert bytes(stored) == LARGE
+    assert len(opened) == 2
+    assert [asked.method for asked in server.asked].count("PATCH") == 3
+
+
+def test_a_closing_put_whose_answer_is_lost_is_asked_about_by_head_before_anything_is_sent_again(
+    hub: DockerHubEmulator, repository: RepositoryClient
+) -> None:
+    hub.faults.inject(method="PUT", path=UPLOADS, unanswered=True)
+    source = Source(LARGE)
+    repository.push_blob(descriptor_of(LARGE), source)
+    assert source.opened == 1
+    asked = [each.method for each in hub.traffic.requests if each.path.startswith("/v2/acme/app/blobs/")]
+    assert asked[-1] == "HEAD"
+    assert asked.count("PUT") == 1
+
+
+def test_a_token_that_ends_between_the_steps_of_a_long_upload_is_replaced(
+    start_hub: Callable[..., DockerHubEmulator], hub_registry: Hubs
+) -> None:
+    """Docker Hub's live five minutes; here one lives for a second, and each chunk takes half of one."""
+    hub = start_hub(token_lifetime=1)
+    repository = hub_registry(hub).repository(parse_repository("acme/app"))
+    hub.faults.inject(method="PUT", path=UPLOADS, status=500)
+    hub.faults.inject(method="PATCH", path=UPLOADS, delay=0.6, times=None)
+    source = Source(LARGE)
+    repository.push_blob(descriptor_of(LARGE), source)
+    assert repository.blob_exists(descriptor_of(LARGE))
+    assert source.opened == 2, "what was refused for its token was sent again, and nothing else"
+    assert hub.traffic.count("PATCH", UPLOADS, status=401) > 0
