@@ -72,10 +72,12 @@ class Referrers:
         self._api_lists = False
         self._guard = threading.Lock()
 
-    def list(self, subject: Digest) -> tuple[Descriptor, ...]:
+    def list(self, subject: Digest, *, tagged: bool = True) -> tuple[Descriptor, ...]:
         """Return the manifests that point at the subject, from the API or else from the fallback tag."""
         listed = self._from_api(subject)
-        return self._from_tag(subject) if listed is None else listed
+        if listed is None:
+            return self._from_tag(subject) if tagged else ()
+        return listed
 
     def record(self, manifest: Manifest, content: FetchedManifest, *, acknowledged: bool) -> None:
         """See to it that a referrer that was pushed is listed.

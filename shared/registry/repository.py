@@ -198,9 +198,12 @@ class RepositoryClient:
         pages = follow_pages(first, fetch, registry=self._transport.registry, home=self._transport.home)
         return (tag for page in pages for tag in page)
 
-    def referrers(self, subject: Digest) -> tuple[Descriptor, ...]:
-        """Return the manifests that point at the subject, by the API or else by the fallback tag."""
-        return self._referrers.list(subject)
+    def referrers(self, subject: Digest, *, tagged: bool = True) -> tuple[Descriptor, ...]:
+        """Return the manifests that point at the subject, by the API or else by the fallback tag.
+
+        Unless it is ``tagged``, because the fallback tag is known not to exist, nobody is asked for that.
+        """
+        return self._referrers.list(subject, tagged=tagged)
 
     def delete_manifest(
         self,
