@@ -12,6 +12,11 @@ from shared.registry.redaction import redact
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
+_AZURE_HOST: Final = ipaddress.ip_address("168.63.129.16")
+"""A public number for the machine that a virtual machine of Azure runs on ("What is 168.63.129.16?")."""
+
+type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 class Origin(NamedTuple):
     """Scheme, host and port: what must be equal for a credential to be sent along (RFC 6454)."""
@@ -59,11 +64,12 @@ def is_loopback(host: str) -> bool:
 def check_destination(url: str, *, registry: str, home: Origin) -> None:
     """Refuse a URL that the registry chose for us and that no honest registry would choose.
 
-    Redirects and upload locations may lead to storage on another host, never to plain http, nor to a
-    private, loopback or link-local address given by number, nor to a name of a loopback or link-local
-    address: the instance metadata service sits on one (server-side request forgery, go-containerregistry
-    #2295). Names of *private* addresses pass, because that is what private endpoints of Azure resolve to.
-    A registry that is itself on loopback may point at loopback.
+    Redirects and upload locations may lead to storage on another host, never to plain http, nor to an
+    address given by number that is not public, nor to a name of this machine or its link: the instance
+    metadata service sits on one (server-side request forgery, go-containerregistry #2295). A name of a
+    private address passes in the registry's own domain only: that is what private endpoints resolve to.
+    A registry that is itself on loopback may point at loopback. What a name means may have changed when it
+    is connected to, so :func:`forbidden_peer` asks again then.
 
     :raises ProtocolViolation: saying which rule the URL breaks.
     """
@@ -75,36 +81,64 @@ def check_destination(url: str, *, registry: str, home: Origin) -> None:
         ) from None
     if target == home or (is_loopback(home.host) and is_loopback(target.host)):
         return
-    reason = _forbidden(target)
+    reason = _forbidden(target, home)
     if reason is not None:
         raise ProtocolViolation(f"it points at {target}, {reason}", registry=registry, url=redact(url))
 
 
-def _forbidden(target: Origin) -> str | None:
+def forbidden_peer(peer: str, *, host: str, home: Origin) -> str | None:
+    """Return why the address that a host's name led to is none to talk to, ``None`` when it is.
+
+    The registry itself is where the settings say, wherever that is.
+    """
+    if host == home.host:
+        return None
+    address = _plain(ipaddress.ip_address(peer.partition("%")[0]))
+    if address.is_loopback and is_loopback(home.host) and is_loopback(host):
+        return None
+    return _unfit(address, host, home)
+
+
+def domain_of(host: str) -> str:
+    """Return the last two labels of a host: auth.docker.io stands beside registry-1.docker.io."""
+    labels = host.split(".")
+    return host if labels[-1].isdigit() or ":" in host else ".".join(labels[-2:])
+
+
+def _forbidden(target: Origin, home: Origin) -> str | None:
     if target.scheme != "https":
         return "which is not https"
     if is_loopback(target.host):
         return "which is this machine"
     address = _literal(target.host)
     if address is not None:
-        return None if address.is_global else "which is not a public address"
+        return None if address.is_global and address != _AZURE_HOST else "which is not a public address"
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except OSError:
         return None  # the request itself will say so, as any other host that cannot be found
-    addresses = {ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found}
-    if any(each.is_loopback or each.is_link_local or each.is_unspecified for each in addresses):
+    addresses = {_plain(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found}
+    return next((reason for each in addresses if (reason := _unfit(each, target.host, home))), None)
+
+
+def _unfit(address: Address, host: str, home: Origin) -> str | None:
+    if address.is_loopback or address.is_link_local or address.is_unspecified or address == _AZURE_HOST:
         return "which is a name for this machine or its link"
+    if not address.is_global and domain_of(host) != domain_of(home.host):
+        return "which is a name of another domain for an address that is not public"
     return None
 
 
-def _literal(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _plain(address: Address) -> Address:
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address if mapped is None else mapped
+
+
+def _literal(host: str) -> Address | None:
     try:
-        address = ipaddress.ip_address(host)
+        return _plain(ipaddress.ip_address(host))
     except ValueError:
         try:  # 127.1, 0x7f000001 and 2130706433 are addresses to the system's resolver, too
             return ipaddress.IPv4Address(socket.inet_aton(host))
         except OSError:
             return None
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped if mapped is not None else address

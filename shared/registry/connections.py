@@ -1,5 +1,6 @@
 """The connections to one registry, and to where its answers lead."""
 
+import socket
 from collections.abc import Mapping
 from typing import Any, Final, override
 
@@ -7,17 +8,26 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPSConnection
 
-from shared.registry.addresses import Origin, origin_of
+from shared.errors import ProtocolViolation
+from shared.registry.addresses import Origin, forbidden_peer, origin_of
 
 _HOSTS: Final = 8
 
 
 class ConnectionPool(HTTPAdapter):
-    """An adapter that finds the registry's own connections at once, and keeps no cookies."""
+    """An adapter that finds the registry's own connections at once, and keeps no cookies.
 
-    def __init__(self, home: Origin, *, threads: int) -> None:
+    It talks to no address that a registry must not lead us to, whatever its name meant a moment before.
+    """
+
+    def __init__(self, home: Origin, *, registry: str, threads: int) -> None:
         super().__init__(pool_connections=_HOSTS, pool_maxsize=threads, max_retries=0, pool_block=False)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": urllib3.HTTPConnectionPool,
+            "https": _fenced_pool(home, registry),
+        }
         self._home = home
         self._at_home: Any = None
 
@@ -33,10 +43,16 @@ class ConnectionPool(HTTPAdapter):
         if origin_of(request.url or "") != self._home:
             return super().get_connection_with_tls_context(request, verify, proxies, cert)
         found = self._at_home
-        if found is None or found.pool is None:  # dropped in favour of other hosts, and closed
+        if found is None:
             found = super().get_connection_with_tls_context(request, verify, proxies, cert)
             self._at_home = found
         return found
+
+    @override
+    def close(self) -> None:
+        """Close the connections; another request would open new ones."""
+        self._at_home = None
+        super().close()
 
     @override
     def build_response(
@@ -53,3 +69,25 @@ class ConnectionPool(HTTPAdapter):
         response.request = req
         response.connection = self
         return response
+
+
+def _fenced_pool(home: Origin, registry: str) -> type[urllib3.HTTPSConnectionPool]:
+    """Return pools whose connections look whom they reached, before a byte is sent.
+
+    Names are resolved anew for each connection, and whoever owns one may answer differently each time (DNS
+    rebinding). Through a proxy the peer is the proxy; such connections have pools of their own.
+    """
+
+    class Connection(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            connected = super()._new_conn()
+            reason = forbidden_peer(connected.getpeername()[0], host=self.host, home=home)
+            if reason is not None:
+                connected.close()
+                raise ProtocolViolation(f"it points at {self.host}, {reason}", registry=registry)
+            return connected
+
+    class Pool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from shared.errors import AuthenticationFailed, ProtocolViolation, RegistryUnavailable
-from shared.registry.addresses import Origin, is_loopback, origin_of
+from shared.registry.addresses import Origin, domain_of, is_loopback, origin_of
 from shared.registry.challenges import Challenge, parse_challenges
 from shared.registry.credentials import AnonymousCredential, BasicCredential, Credential, EntraCredential
 from shared.registry.redaction import redact
@@ -120,7 +120,7 @@ class RegistryAuthenticator:
         except ValueError:
             place = None
         if place is not None:
-            near = place.host == self._home.host or _domain(place.host) == _domain(self._home.host)
+            near = place.host == self._home.host or domain_of(place.host) == domain_of(self._home.host)
             if near and (
                 place.scheme == "https" or (is_loopback(place.host) and is_loopback(self._home.host))
             ):
@@ -185,9 +185,3 @@ class RegistryAuthenticator:
 
     def _run(self, flow: TokenFlow) -> Token:
         return run_flow(flow, self._send, registry=self._registry)
-
-
-def _domain(host: str) -> str:
-    """Return the last two labels of a host: auth.docker.io stands beside registry-1.docker.io."""
-    labels = host.split(".")
-    return host if labels[-1].isdigit() or ":" in host else ".".join(labels[-2:])

@@ -8,6 +8,7 @@ credentials on a redirect, and ``REQUESTS_CA_BUNDLE`` could replace the trust th
 A proxy, where one is needed, is an option like the others.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
@@ -35,6 +36,11 @@ USER_AGENT: Final = f"registry-steward/{VERSION}"
 _MAX_REDIRECTS: Final = 5
 _OK: Final = frozenset({200})
 _REDIRECTED: Final = frozenset({"GET", "HEAD"})
+_is_normal: Final = re.compile(
+    r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d+)?(?:/(?!\.)(?:[\w.~@:-]|%2F|%3A)*)+(?:\?(?:[\w.~@:/&=,+-]|%2F|%3A)+)?",
+    re.ASCII,
+).fullmatch
+"""URLs that preparing would not change."""
 _USUAL_HEADERS: Final = requests.utils.default_headers()
 
 
@@ -124,7 +130,7 @@ class Transport:
 
     def _reliable_stack(self) -> Layer:
         options, registry, home = self.options, self.registry, self.home
-        pool = ConnectionPool(home, threads=options.threads)
+        pool = ConnectionPool(home, registry=registry, threads=options.threads)
         bounded = BoundedBodies(SlicedBodies(pool), registry=registry)
         logged = Logging(bounded, registry=registry)
         identified = Identification(logged, home=home, user_agent=options.user_agent, headers=options.headers)
@@ -223,7 +229,10 @@ def _prepared(
     """
     prepared = requests.PreparedRequest()
     prepared.method = method
-    prepared.prepare_url(url, None)
+    if _is_normal(url):
+        prepared.url = url
+    else:
+        prepared.prepare_url(url, None)
     prepared.headers = CaseInsensitiveDict(_USUAL_HEADERS)
     prepared.headers.update(headers)
     prepared.prepare_body(cast("Any", body), None)
