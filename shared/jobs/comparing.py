@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Any, Final
 
 from shared.errors import NotFound, StewardError
-from shared.jobs.applying import Pause
 from shared.jobs.cleaning import Step
 from shared.jobs.deferring import MOST_DEFERRALS, wait_of
 from shared.jobs.mirroring import Mirror, refuse_mirroring
+from shared.jobs.pausing import Pause
 from shared.jobs.reconciling import LONGEST_RECONCILIATION
 from shared.jobs.runs import read_run
 from shared.jobs.services import Services
@@ -29,7 +29,7 @@ _FULL: Final = 1000
 """How many tags may wait to be replicated; a comparison that would add to them waits, so that pushes do not
 stand in line behind a backfill."""
 
-_BREATH: Final = 60.0
+_WHEN_FULL: Final = Pause(reason=f"{_FULL} tags wait to be replicated", delay=60.0)
 _REPORTED: Final = 10_000
 
 
@@ -88,6 +88,8 @@ class _RepositoryComparison:
         if run is not None and self._clock() - run.started > LONGEST_RECONCILIATION:
             fail_comparison(self._services, self._part, "not finished within a day", now=self._clock())
             return Step(part=self._part, step="failed", detail="not finished within a day")
+        if run is not None and run.kind == "reconciliation" and self._is_full():  # before anything is listed
+            return self.go_on_later(_WHEN_FULL, deferrals=self._message.deferrals)
         policy = self._services.policy.current()
         tags = self._source_tags()
         comparison = Comparison(self._part.registry, self._part.repository, tags, policy.replication)
@@ -99,7 +101,7 @@ class _RepositoryComparison:
         pause = self._mirror([each for each in extra if each.state == "orphaned" and each.mirror], listings)
         if pause is not None:
             return self.go_on_later(pause, deferrals=0)
-        return self._finish(comparison.compared(listings), extra)
+        return self._finish(comparison, listings, extra)
 
     def go_on_later(self, pause: Pause, *, deferrals: int) -> Step:
         """Leave the rest to a later invocation."""
@@ -154,8 +156,8 @@ class _RepositoryComparison:
                     continue
                 if self._clock() >= self._deadline:
                     return Pause(reason="the invocation's time is used up")
-                if done % _BATCH == 0 and self._services.replication_queue.length() >= _FULL:
-                    return Pause(reason=f"{_FULL} tags wait to be replicated", delay=_BREATH)
+                if done % _BATCH == 0 and self._is_full():
+                    return _WHEN_FULL
                 for drift in differences:
                     self._send(drift)
                     sent.append(drift.to_json())
@@ -164,6 +166,9 @@ class _RepositoryComparison:
         finally:
             self._log.append(sent)
         return None
+
+    def _is_full(self) -> bool:
+        return self._services.replication_queue.length() >= _FULL
 
     def _send(self, drift: TagDrift) -> None:
         if drift.source is not None and drift.route is not None:
@@ -201,12 +206,17 @@ class _RepositoryComparison:
     def _kept(self, drift: TagDrift, result: MirrorResult, detail: str) -> MirrorOutcome:
         return MirrorOutcome(target=drift.target, result=result, detail=detail, at=self._clock())
 
-    def _finish(self, compared: int, extra: Sequence[TagDrift]) -> Step:
+    def _finish(
+        self, comparison: Comparison, listings: Mapping[Place, TargetListing], extra: Sequence[TagDrift]
+    ) -> Step:
         lines = list(self._log.read())
         queued = {line["target"]: line for line in lines if "state" in line}
         mirrored = {line["target"]: line for line in lines if "result" in line}
-        counts = _counts(compared, queued, mirrored, extra)
+        nameless = comparison.unmappable
+        counts = _counts(comparison.compared(listings), queued, mirrored, extra)
         counts["failures"] = len(self._problems)
+        if nameless:
+            counts["unmappable"] = len(nameless)
         document = {
             "kind": "drift",
             "finished": self._clock().isoformat(),
@@ -214,6 +224,7 @@ class _RepositoryComparison:
             "queued": list(queued.values())[:_REPORTED],
             "extra": [each.to_json() for each in extra][:_REPORTED],
             "mirrored": list(mirrored.values())[:_REPORTED],
+            "unmappable": [each.to_json() for each in nameless[:_REPORTED]],
             "problems": self._problems,
         }
         self._services.runs.save_report(self._part, document, counts)

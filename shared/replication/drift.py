@@ -6,11 +6,16 @@ tag raises no event at all (Azure Event Grid, "Container Registry as a source").
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from shared.oci.names import Digest, LoginServer, Reference, RepositoryName, TagName
 from shared.replication.replicas import Replica
-from shared.replication.routes import ReplicationPolicy, ReplicationTarget, route_push
+from shared.replication.routes import (
+    ReplicationPolicy,
+    ReplicationTarget,
+    UnmappablePush,
+    map_push,
+)
 
 type Place = tuple[LoginServer, RepositoryName]
 type DriftState = Literal["missing", "different", "orphaned", "overwritten", "unrouted", "foreign"]
@@ -51,6 +56,22 @@ class TargetListing:
     replicas: Mapping[TagName, Replica]
 
 
+class TagWithoutName(NamedTuple):
+    """A source's tag that a route takes and cannot name on its target."""
+
+    source: Reference
+    push: UnmappablePush
+
+    def to_json(self) -> dict[str, object]:
+        """Return the stored form."""
+        return {
+            "source": str(self.source),
+            "route": self.push.route,
+            "target": self.push.template,
+            "reason": self.push.reason,
+        }
+
+
 class Comparison:
     """One source repository against every repository that its tags go to.
 
@@ -68,9 +89,13 @@ class Comparison:
         self._tags = tags
         self._policy = policy
         self._routed: list[tuple[Reference, Digest, ReplicationTarget]] = []
+        self.unmappable: list[TagWithoutName] = []
+        """What routes take and cannot name on their targets."""
         for tag, digest in sorted(tags.items()):
             source = Reference(registry=registry, repository=repository, tag=tag)
-            self._routed.extend((source, digest, routed) for routed in route_push(source, policy))
+            targets, nameless = map_push(source, policy)
+            self._routed.extend((source, digest, routed) for routed in targets)
+            self.unmappable.extend(TagWithoutName(source, each) for each in nameless)
 
     @property
     def places(self) -> dict[Place, set[TagName]]:

@@ -69,18 +69,7 @@ def route_push(source: Reference, policy: ReplicationPolicy) -> tuple[Replicatio
 
     What a route takes but cannot name is not here: see :func:`unmappable`.
     """
-    found: dict[Reference, ReplicationTarget] = {}
-    for route, _, mapped in _mapped(source, policy.routes):
-        if isinstance(mapped, Reference) and mapped not in found:
-            found[mapped] = ReplicationTarget(
-                route=route.name,
-                target=mapped,
-                referrers=route.referrers,
-                visibility=route.visibility,
-                on_delete=route.on_delete,
-                platforms=route.platforms,
-            )
-    return tuple(found.values())
+    return map_push(source, policy)[0]
 
 
 def unmappable(source: Reference, policy: ReplicationPolicy) -> tuple[UnmappablePush, ...]:
@@ -89,11 +78,28 @@ def unmappable(source: Reference, policy: ReplicationPolicy) -> tuple[Unmappable
     What can be known when the policy is read was refused then; left are captured groups that make no
     repository name, names that become too long, and a tag that would be copied onto itself.
     """
-    return tuple(
-        UnmappablePush(route.name, str(template), mapped)
-        for route, template, mapped in _mapped(source, policy.routes)
-        if isinstance(mapped, str)
-    )
+    return map_push(source, policy)[1]
+
+
+def map_push(
+    source: Reference, policy: ReplicationPolicy
+) -> tuple[tuple[ReplicationTarget, ...], tuple[UnmappablePush, ...]]:
+    """Return where the pushed tag goes, and where it should go and cannot."""
+    found: dict[Reference, ReplicationTarget] = {}
+    nameless: dict[UnmappablePush, None] = {}
+    for route, template, mapped in _mapped(source, policy.routes):
+        if isinstance(mapped, str):
+            nameless[UnmappablePush(route.name, str(template), mapped)] = None
+        elif mapped not in found:
+            found[mapped] = ReplicationTarget(
+                route=route.name,
+                target=mapped,
+                referrers=route.referrers,
+                visibility=route.visibility,
+                on_delete=route.on_delete,
+                platforms=route.platforms,
+            )
+    return tuple(found.values()), tuple(nameless)
 
 
 def routes_repository(registry: LoginServer, repository: RepositoryName, policy: ReplicationPolicy) -> bool:

@@ -102,6 +102,44 @@ def test_a_backfill_goes_no_faster_than_the_queue_is_worked_off(
     assert summary(desk, run.name)["state"] == "finished"
 
 
+def test_as_long_as_the_queue_is_full_no_reconciliation_lists_anything_and_a_delete_is_still_mirrored(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "_FULL", 1)
+    desk.route(on_delete="mirror")
+    digest = desk.push(build_image(), "v1")
+    desk.work()
+    desk.services.replication_queue.send(desk.message("v9"))
+    start_reconciliation(desk.services, now=desk.world.clock())
+    (message,) = desk.take(desk.services.cleanup_queue)
+    desk.world.acr.traffic.clear()
+    desk.world.hub.api_traffic.clear()
+    desk.carry_on(message)
+    assert desk.world.acr.traffic.count() == desk.world.hub.api_traffic.count() == 0
+    assert desk.delays[-1] == 60.0
+    assert desk.take(desk.services.cleanup_queue) == [message]
+    desk.untag("v1")
+    desk.event("delete", digest=digest)
+    for each in desk.take(desk.services.cleanup_queue):
+        desk.carry_on(each)
+    assert desk.on_hub() == {}
+
+
+def test_what_no_route_can_name_is_in_the_report_with_its_reason(desk: Desk) -> None:
+    word, hub = desk.world.word, desk.world.hub.namespace
+    source = f"{{repositories: ['{word}/app'], tags_matching: ['(?P<team>[A-Za-z]*)-[0-9]*']}}"
+    desk.route(f"name: teams, from: {source}, to: 'docker.io/{hub}/{word}-{{team}}'")
+    image = build_image()
+    for tag in ("abc-1", "ABC-1"):
+        desk.world.push(image, tag=tag)
+    report = desk.report(reconcile(desk))
+    assert (report["counts"]["missing"], report["counts"]["unmappable"]) == (1, 1)
+    (nameless,) = report["unmappable"]
+    assert nameless["source"] == str(desk.source("ABC-1"))
+    assert (nameless["route"], nameless["target"]) == ("teams", f"docker.io/{hub}/{word}-{{team}}")
+    assert "is not a repository" in nameless["reason"]
+
+
 def test_a_comparison_that_runs_out_of_time_goes_on_where_it_stopped(desk: Desk) -> None:
     desk.restart(INVOCATION_SECONDS="5")
     desk.route()
