@@ -30,7 +30,10 @@ from shared.registry.redaction import redact
 MAX_ERROR_BODY: Final = 64 * 1024
 MAX_PAGES: Final = 20_000
 _READABLE: Final = 300
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CODES: Final = 5
+_CODE: Final = 64
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+"""What breaks a line, moves a terminal's cursor, or makes a text read otherwise than it is (UAX #9)."""
 
 _BY_STATUS: Final[Mapping[int, type[RegistryError]]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationFailed,
@@ -106,7 +109,7 @@ def _read_error(body: bytes) -> tuple[tuple[str, ...], str]:
     entries = document.get("errors")
     if isinstance(entries, list):
         found = [entry for entry in entries if isinstance(entry, dict)]
-        codes = tuple(str(entry["code"]) for entry in found if entry.get("code"))
+        codes = tuple(_readable(str(entry["code"]))[:_CODE] for entry in found[:_CODES] if entry.get("code"))
         return codes, _readable("; ".join(str(entry["message"]) for entry in found if entry.get("message")))
     for key in ("detail", "message", "text", "error_description", "error"):
         if isinstance(document.get(key), str) and document[key]:

@@ -71,7 +71,7 @@ def resolve_all_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["169.254.169.254", "127.0.0.1", "0.0.0.0", "168.63.129.16", "::ffff:127.0.0.1", "fe80::1%eth0"],
+    ["169.254.169.254", "127.0.0.1", "::", "168.63.129.16", "::ffff:127.0.0.1", "fe80::1%eth0"],
 )
 def test_a_name_for_this_machine_or_its_link_is_refused(
     monkeypatch: pytest.MonkeyPatch, address: str
