@@ -4,6 +4,7 @@ Lists have a hundred thousand entries, so they are read straight from JSON into 
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -14,6 +15,8 @@ from shared.retention.snapshot import ManifestRecord, TagRecord
 
 _is_sha256: Final = re.compile(r"sha256:[a-f0-9]{64}").fullmatch
 _from_iso: Final = datetime.fromisoformat
+_shared: Final = sys.intern
+"""Media types are few, and every one of a list would be a text of its own."""
 
 
 class RepositoryAttributes(NamedTuple):
@@ -85,7 +88,7 @@ def read_manifests(items: list[Any], *, registry: str) -> Iterator[ManifestAttri
             yield ManifestAttributes(
                 ManifestRecord(
                     digest if _is_sha256(digest) else parse_digest(digest),
-                    item.get("mediaType") or None,
+                    _shared(item.get("mediaType") or "") or None,
                     created,
                     created if last == first else read_time(last),
                     item.get("imageSize") or 0,
