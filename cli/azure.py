@@ -12,7 +12,7 @@ from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 
 from cli.exits import FAILED, Failure
 from shared.environment import is_loopback_url
-from shared.registry.acr_resource import API_VERSION
+from shared.registry.acr_resource import API_VERSION, NativePolicies
 
 ENDPOINT: Final = "https://management.azure.com"
 _TIMEOUT: Final = (10, 60)
@@ -26,8 +26,7 @@ class AzureRegistry(NamedTuple):
     login_server: str
     resource_id: str
     sku: str
-    retention_days: int | None
-    soft_delete_days: int | None
+    policies: NativePolicies
 
 
 def list_registries() -> Iterator[AzureRegistry]:
@@ -102,6 +101,8 @@ def _registry(item: dict[str, Any]) -> AzureRegistry:
         login_server=str(properties.get("loginServer", "")).lower(),
         resource_id=str(item.get("id", "")),
         sku=str((item.get("sku") or {}).get("name", "")),
-        retention_days=days("retentionPolicy", "days"),
-        soft_delete_days=days("softDeletePolicy", "retentionDays"),
+        policies=NativePolicies(
+            retention_days=days("retentionPolicy", "days"),
+            soft_delete_days=days("softDeletePolicy", "retentionDays"),
+        ),
     )

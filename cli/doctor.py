@@ -8,9 +8,9 @@ from typing import Final
 
 from cli.access import Access
 from cli.checks.app import check_policy, check_settings, check_storage
-from cli.checks.findings import Finding
+from cli.checks.findings import Finding, failure
 from cli.checks.hub import check_hub
-from cli.checks.native import check_native
+from cli.checks.native import check_native, check_native_as_app
 from cli.checks.registry import DELETING, PUSHING, READING, RegistryAccess, check_registry
 from cli.exits import DONE, NO
 from cli.output import Output
@@ -74,7 +74,7 @@ def _registries(servers: Sequence[LoginServer], access: Access) -> Iterator[Find
             try:
                 client = registries.acr(server, purpose="be examined")
             except StewardError as error:
-                yield Finding(check=server, level="failure", text=in_words(error), remedy=remedy(error))
+                yield failure(server, in_words(error), remedy(error))
                 continue
             with closing(RegistryAccess(server, registries.credential(server), options)) as tokens:
                 yield from check_registry(client, tokens, needed=READING | DELETING)
@@ -97,7 +97,11 @@ def _app(settings: Path | None) -> Iterator[Finding]:
             yield from check_registry(
                 services.registries.acr(server), access, needed=_needed(services, server)
             )
-    yield from check_native([server for server in services.settings.login_servers if is_azure(server)])
+    seen = services.settings.resource_ids
+    for server in seen:
+        yield from check_native_as_app(services, server)
+    others = [each for each in services.settings.login_servers if is_azure(each) and each not in seen]
+    yield from check_native(others)
     yield from _hub(services, options)
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from cli.appservices import app_services
 from cli.checks.native import check_native
 from emulators.acr import AcrEmulator
+from emulators.dockerhub import DockerHubEmulator
 from emulators.identity import IdentityEmulator
 from emulators.registry.images import build_image
 from emulators.server import Server
@@ -208,6 +209,67 @@ def test_the_doctor_names_the_setting_that_is_wrong(
     assert "Traceback" not in done.err
     assert any(line.startswith("failure") for line in done.out.splitlines())
     assert says in done.out
+
+
+def test_the_doctor_sees_what_azure_deletes_by_itself(
+    stack: Stack, steward: Steward, settings: Callable[..., str]
+) -> None:
+    resource = stack.arm.add(stack.acr.resource_id, stack.acr.login_server)
+    file = settings()
+    done = steward.run("doctor", "--settings", file, "--json")
+    assert ("ok", "its own retention and soft delete are off ") in findings(done)
+    resource.retention_days, resource.soft_delete_days = 15, 7
+    done = steward.run("doctor", "--settings", file, "--json")
+    assert done.code == 0
+    warnings = [text for level, text in findings(done) if level == "warning"]
+    assert any("after 15 days" in text and "az acr config retention update" in text for text in warnings)
+    assert any("for 7 days" in text and "soft-delete update" in text for text in warnings)
+    stack.arm.add(stack.acr.resource_id, stack.acr.login_server)
+    stack.arm.revoke(stack.identity.client_id)
+    done = steward.run("doctor", "--settings", file, "--json")
+    stack.arm.grant(stack.identity.client_id, "Reader", stack.acr.resource_id)
+    grant = f'az role assignment create --assignee {stack.identity.client_id} --role "Reader" --scope '
+    assert any(f"{grant}{stack.acr.resource_id}" in text for _, text in findings(done))
+
+
+def test_the_doctor_names_the_roles_that_are_missing_on_the_storage_account(
+    steward: Steward, settings: Callable[..., str]
+) -> None:
+    async def refuse(_: Request) -> Response:
+        return Response(status_code=403, headers={"x-ms-error-code": "AuthorizationPermissionMismatch"})
+
+    with Server(Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "HEAD", "PUT"])])) as server:
+        account = "DefaultEndpointsProtocol=http;AccountName=theaccount;AccountKey=eA=="
+        places = f"BlobEndpoint={server.url}/theaccount;QueueEndpoint={server.url}/theaccount"
+        file = settings(StewardStorage=f"{account};{places}")
+        done = steward.run("doctor", "--settings", file, "--json")
+    assert done.code == 1
+    failures = [text for level, text in findings(done) if level == "failure"]
+    scope = '--scope "$(az storage account show --name theaccount --query id -o tsv)"'
+    for role in ("Storage Blob Data Contributor", "Storage Queue Data Contributor"):
+        assert any(f'--role "{role}" {scope}' in text for text in failures)
+
+
+@pytest.mark.parametrize(("limit", "level"), [(5, "warning"), (200, "ok")])
+def test_the_doctor_says_how_many_pulls_are_left(
+    stack: Stack, steward: Steward, limit: int, level: str
+) -> None:
+    with DockerHubEmulator(ca=stack.ca, pull_limit=limit) as hub:
+        build_image().push_to(hub.state, "ratelimitpreview/test", tag="latest")
+        done = steward.run(
+            "doctor",
+            "docker.io",
+            "--json",
+            DOCKERHUB_REGISTRY_ENDPOINT=f"https://{hub.registry}",
+            DOCKERHUB_API_ENDPOINT=hub.api_url,
+            DOCKERHUB_USERNAME=hub.username,
+            DOCKERHUB_TOKEN=hub.token,
+            STEWARD_CA_FILE=str(stack.ca.ca_file),
+        )
+    assert done.code == 0, done.out + done.err
+    (found,) = [each for each in done.json["findings"] if "pulls left" in each["text"]]
+    assert found["text"] == f"{limit} of {limit} pulls left in 6 hours"
+    assert found["level"] == level
 
 
 def test_a_docker_hub_token_that_only_reads_is_found_out(
