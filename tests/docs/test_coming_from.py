@@ -131,6 +131,41 @@ def test_the_translated_purge_removes_from_a_registry_what_it_should(
     assert not digests & {lost.digest, *(node.digest for node in old.walk())}
 
 
+def test_the_translated_purge_stops_neither_at_a_hole_nor_at_a_refusal(
+    steward: Steward, acr: AcrEmulator, registry: str
+) -> None:
+    refused, gone = build_image(), build_image()
+    index = platforms()
+    acr.state.create_repository("team/holes")
+    acr.state.put_manifest(
+        "team/holes", index.content, index.media_type, tag="v1", at=NOW - timedelta(days=400)
+    )
+    push(acr, "team/holes", index.children[0], 400)  # the other child is missing
+    orphan = push(acr, "team/holes", build_referrer(build_image()), 400)
+    for artifact in (refused, gone):
+        push(acr, "team/holes", artifact, 90)
+    path = f"/v2/team/holes/manifests/{refused.digest}"
+    acr.faults.inject(method="DELETE", path=path, times=None, status=403, body="{}")
+    (steward.directory / "policy.yaml").write_text(
+        rules_under("One filter").replace("team/app", "team/holes")
+    )
+
+    done = steward.run(
+        "clean", "team/holes", "--registry", registry, "--policy", "policy.yaml", "--yes", "--json"
+    )
+
+    assert done.code == 4
+    _, digests = contents(acr.state, "team/holes")
+    assert digests == {index.digest, index.children[0].digest, refused.digest}
+    assert orphan not in digests
+    (repository,) = done.json["repositories"]
+    assert {each["target"]: each["result"] for each in repository["outcomes"]} == {
+        refused.digest: "failed",
+        gone.digest: "done",
+        orphan: "done",
+    }
+
+
 def test_the_translated_prune_takes_no_platform_and_no_signature(
     steward: Steward, acr: AcrEmulator, registry: str
 ) -> None:

@@ -118,6 +118,18 @@ def test_the_previewed_policy_was_understood(walked: Shell) -> None:
     assert "pr-102" in shown
 
 
+def test_the_requests_of_the_http_manual_are_answered(walked: Shell) -> None:
+    text = "\n".join(block.body for block in blocks("docs/http.md") if block.language == "sh")
+    commands = [line for line in text.replace("\\\n", "").splitlines() if line.startswith("curl ")]
+    assert len(commands) >= 2
+    for command in commands:
+        here = command.replace("https://$app.azurewebsites.net", "$APP").replace("$key", "$KEY")
+        shown = walked.run(
+            here.replace("myreg.azurecr.io", "$STEWARD_REGISTRY").replace("team/app", "team/shop")
+        )
+        assert "status" not in json.loads(shown), shown
+
+
 def test_every_alert_that_is_deployed_has_something_to_do() -> None:
     deployed = deploy(
         bicep.INFRA / "main.bicep",
