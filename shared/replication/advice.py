@@ -32,7 +32,10 @@ _OF_TARGET: Final[tuple[tuple[type[StewardError], str], ...]] = (
     (AccessDenied, "let the credential push there, and see whether the tag is locked or immutable"),
     (AuthenticationFailed, "mend the credential of the target in the app settings"),
     (NotFound, "the target's namespace does not exist, or the credential does not see it"),
-    (ContentRejected, "the target does not take this: leave it out of the route; what is attached, by referrers: false"),
+    (
+        ContentRejected,
+        "the target does not take it: leave it out of the route; if it is attached, by referrers: false",
+    ),
 )
 _OF_DOCKER_HUB: Final[tuple[tuple[type[StewardError], str], ...]] = (
     (
