@@ -1,9 +1,10 @@
 """What a person wants to know at a glance, gathered from storage: the runs of late, and what needs a hand."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import islice
 from statistics import median_high
 from typing import Any, Final
@@ -168,6 +169,7 @@ def overview(services: Services) -> Overview:
     """
     checks = readiness(services)
     names = list_runs(services, limit=_MOST_RUNS)
+    summary_of = cache(partial(run_summary, services))
     digest = None
     with suppress(StewardError):
         digest = services.policy.current().digest
@@ -177,15 +179,15 @@ def overview(services: Services) -> Overview:
         policy_digest=digest,
         checks=checks,
         poison=sum(1 for _ in services.poison.names()),
-        nights=_summaries(services, (name for name in names if name.startswith("night-")), _NIGHTS),
+        nights=_summaries(summary_of, (name for name in names if name.startswith("night-")), _NIGHTS),
         days=tuple(
             Day(run=name, copies=_copies(services, name))
             for name in islice((name for name in names if name.startswith("pushes-")), _DAYS)
         ),
         comparisons=_summaries(
-            services, (name for name in names if name.startswith("reconciliation-")), _COMPARISONS
+            summary_of, (name for name in names if name.startswith("reconciliation-")), _COMPARISONS
         ),
-        latest=_summaries(services, (name for name in names if not name.startswith("pushes-")), _LATEST),
+        latest=_summaries(summary_of, (name for name in names if not name.startswith("pushes-")), _LATEST),
     )
 
 
@@ -213,8 +215,10 @@ def run_view(services: Services, name: str) -> RunView | None:
     )
 
 
-def _summaries(services: Services, names: Iterable[str], most: int) -> tuple[Document, ...]:
-    found = (run_summary(services, name) for name in islice(names, most))
+def _summaries(
+    summary_of: Callable[[str], Document | None], names: Iterable[str], most: int
+) -> tuple[Document, ...]:
+    found = (summary_of(name) for name in islice(names, most))
     return tuple(summary for summary in found if summary is not None)
 
 
