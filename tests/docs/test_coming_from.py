@@ -190,7 +190,7 @@ def test_the_translated_prune_takes_no_platform_and_no_signature(
 
 @pytest.fixture
 def skopeo(acr: AcrEmulator, docker_registry: str, steward: Steward) -> "Skopeo":
-    if shutil.which("skopeo") is None:
+    if shutil.which("skopeo") is None and os.environ.get("STEWARD_REQUIRE_PEERS") != "1":
         pytest.skip("skopeo is not installed")
     return Skopeo(acr, docker_registry, steward)
 
