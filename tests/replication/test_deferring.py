@@ -20,6 +20,7 @@ from shared.jobs.deferring import MOST_DEFERRALS, wait_of
 from shared.jobs.reconciling import start_reconciliation
 from shared.jobs.replaying import replay
 from shared.messages import ReplicateTag
+from shared.oci.names import parse_tag
 from tests.replication.desk import Desk
 
 HUB = "docker.io"
@@ -192,3 +193,39 @@ def test_what_was_deferred_resolves_the_tag_when_its_time_comes(desk: Desk) -> N
     assert deferred.deferrals == 1
     assert desk.carry_out(deferred).result == "copied"
     assert desk.on_hub() == {"v1": newer}
+
+
+def test_a_throttled_source_is_left_to_the_queue_where_a_snapshot_would_wait(desk: Desk) -> None:
+    """Azure's quota of an identity is used up, and its window of refusals lasts longer than a copy waits."""
+    desk.route()
+    digest = desk.push(build_image(), "v1")
+    quotas = desk.world.acr.quotas
+    quotas.enforced, quotas.scale = True, 1e-9
+    try:
+        repository = desk.services.registries.source(desk.world.registry).repository(desk.world.repository)
+        repository.resolve(parse_tag("v1"))
+        desk.restart()
+        desk.delays.clear()
+        (message,) = desk.take(desk.services.replication_queue)
+        started = time.monotonic()
+        assert desk.carry_out(message).result == "deferred"
+        assert time.monotonic() - started < 5
+        (delay,) = desk.delays
+        assert 15 <= delay <= 66
+    finally:
+        quotas.enforced, quotas.scale = False, 1.0
+    desk.restart()
+    assert [outcome.result for outcome in desk.work()] == ["copied"]
+    assert desk.on_hub() == {"v1": digest}
+
+
+def test_copies_wait_briefly_for_a_source_and_snapshots_as_long_as_it_takes(desk: Desk) -> None:
+    desk.world.push(build_image(), tag="v1")
+    path = f"/v2/{desk.world.repository}/manifests/.*"
+    desk.world.acr.faults.inject(path=path, status=429, headers={"Retry-After": "12"})
+    registries = desk.services.registries
+    started = time.monotonic()
+    with pytest.raises(RateLimited):
+        registries.source(desk.world.registry).repository(desk.world.repository).resolve(parse_tag("v1"))
+    assert time.monotonic() - started < 2
+    assert registries.acr(desk.world.registry)._transport.options.patience == 45
