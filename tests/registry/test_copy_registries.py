@@ -147,6 +147,22 @@ def test_a_limit_that_lasts_is_handed_to_the_queue_with_its_wait(
     assert caught.value.cause.retry_after == pytest.approx(60, abs=3)
 
 
+def test_a_copy_that_is_overtaken_in_mid_upload_cancels_its_sessions(
+    acr: AcrEmulator, hub: DockerHubEmulator, pair: Pair
+) -> None:
+    image = build_image(layers=3, layer_size=6_000_000)
+    image.push_to(acr.state, SOURCE, tag=V1)
+    acr.storage_faults.inject(delay=1.8)
+    acr.storage_faults.inject(delay=1.1, times=None)
+    report = copy_graph(*pair, V1, tag=V1, superseded=lambda: True, threads=2)
+    assert report.superseded
+    assert hub.traffic.count("PUT", "/v2/.*/manifests/.*") == 0
+    uploads = "/v2/.*/blobs/uploads/.*"
+    opened = hub.traffic.count("POST", uploads, status=202)
+    committed = hub.traffic.count("PUT", uploads, status=201)
+    assert hub.traffic.count("DELETE", uploads, status=204) == opened - committed > 0
+
+
 def test_docker_hub_may_lag_behind_its_own_writes(
     acr: AcrEmulator,
     start_hub: Callable[..., DockerHubEmulator],
