@@ -43,6 +43,10 @@ resource component 'Microsoft.Insights/components@2020-02-02' existing = {
   name: componentName
 }
 
+// As many threads as the host sends messages or requests at once: what waits for one loses its functionTimeout.
+var queues = loadJsonContent('../../host.json').extensions.queues
+var threads = max(httpConcurrency, queues.batchSize + queues.newBatchThreshold)
+
 // The names are the host's own.
 var hostSettings = {
   AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
@@ -52,6 +56,7 @@ var hostSettings = {
   AzureWebJobsStorage__clientId: identity.properties.clientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: component.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+  PYTHON_THREADPOOL_THREAD_COUNT: string(threads)
 }
 
 var inspected = filter(registries, each => !empty(each.inspectedId))

@@ -134,6 +134,7 @@ class Expressions(ABC):
             "!=": lambda: first != second(),
             ">": lambda: first > second(),
             "*": lambda: first * second(),
+            "+": lambda: first + second(),
         }
         return operators[bicep.text(node.children[1])]()
 

@@ -45,6 +45,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "json": json.loads,
     "last": lambda items: items[-1],
     "map": lambda items, change: [change(item) for item in items],
+    "max": max,
     "split": lambda value, between: value.split(between),
     "string": lambda value: value if isinstance(value, str) else json.dumps(value),
     "subscriptionResourceId": lambda kind, name: f"/subscriptions/sub/providers/{kind}/{name}",

@@ -9,8 +9,9 @@ import pytest
 
 from shared.errors import InvalidSettings
 from shared.settings import load_settings
+from tests.infra import bicep
 from tests.infra.conftest import Deploy
-from tests.infra.triggers import bindings
+from tests.infra.triggers import bindings, functions
 from tests.infra.values import Deployment, Resource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +40,7 @@ ONLY_IN_AZURE = {
     "StewardStorage__clientId",
     "StewardStorage__credential",
 }
-OF_THE_HOST = re.compile(r"AzureWebJobsStorage|APPLICATIONINSIGHTS_|FUNCTIONS_WORKER_RUNTIME")
+OF_THE_HOST = re.compile(r"AzureWebJobsStorage|APPLICATIONINSIGHTS_|FUNCTIONS_WORKER_|PYTHON_")
 
 # "Flex Consumption plan deprecations", App settings reference for Azure Functions.
 REFUSED_BY_FLEX = {
@@ -196,6 +197,22 @@ def test_the_plan_is_flex_and_the_runtime_is_that_of_the_repository(deployed: De
     assert config["runtime"] == {"name": "python", "version": ".".join(python.split(".")[:2])}
     assert config["scaleAndConcurrency"]["instanceMemoryMB"] == 4096
     assert config["scaleAndConcurrency"]["maximumInstanceCount"] == 7
+
+
+@pytest.mark.parametrize(("requests", "threads"), [(4, 12), (40, 40)])
+def test_whatever_the_host_sends_at_once_finds_a_thread(
+    deployed: Deploy, requests: int, threads: int
+) -> None:
+    queues = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["queues"]
+    assert queues["batchSize"] + queues["newBatchThreshold"] == 12
+    settings = app_settings(deployed(httpConcurrency=requests))
+    assert settings["PYTHON_THREADPOOL_THREAD_COUNT"] == str(threads)
+
+
+def test_instances_are_kept_warm_for_functions_that_exist() -> None:
+    source = (bicep.INFRA / "main.bicep").read_text(encoding="utf-8")
+    (named,) = re.findall(r"function:(\w+)", source)
+    assert named in functions()
 
 
 def test_the_identity_is_named_by_the_id_that_each_place_wants(deployed: Deploy) -> None:

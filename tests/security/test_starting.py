@@ -13,8 +13,6 @@ from tests.functions.calling import call
 
 UNRESOLVED = "@Microsoft.KeyVault(SecretUri=https://vault.vault.azure.net/secrets/docker-hub-token)"
 REMEDY = "has the role Key Vault Secrets User on the vault, that keyVaultReferenceIdentity names"
-    "has the role Key Vault Secrets User on the vault, that keyVaultReferenceIdentity names that identity"
-)
 
 
 @pytest.fixture(autouse=True)
