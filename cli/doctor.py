@@ -17,7 +17,7 @@ from cli.output import Output
 from cli.registries import Registries, is_azure
 from cli.remedies import remedy
 from cli.sentences import in_words
-from cli.words import count
+from cli.words import count, folded
 from shared.errors import StewardError
 from shared.jobs.services import Services
 from shared.oci.names import DOCKER_HUB, LoginServer
@@ -25,6 +25,7 @@ from shared.registry.credentials import ANONYMOUS, BasicCredential, Credential, 
 from shared.registry.transport import TransportOptions
 from shared.replication.routes import Route
 
+_INDENT: Final = 9
 _COLOURS: Final = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
@@ -50,9 +51,11 @@ def examine(output: Output, servers: Sequence[LoginServer], *, settings: Path | 
 def _show(output: Output, finding: Finding, said: str) -> None:
     if finding.level == "ok" and output.quiet:
         return
-    output.say(f"{finding.level:7}  {finding.check}: {finding.text}", fg=_COLOURS[finding.level])
+    text = f"{finding.level:7}  {finding.check}: {finding.text}"
+    for line in [text] if output.width is None else folded(text, output.width, indent=_INDENT):
+        output.say(line, fg=_COLOURS[finding.level])
     if finding.remedy and finding.remedy != said:
-        output.say(f"         {finding.remedy}")
+        output.say(f"{' ' * _INDENT}{finding.remedy}")  # in one line, since it may be a command to copy
 
 
 def _registries(servers: Sequence[LoginServer], access: Access) -> Iterator[Finding]:

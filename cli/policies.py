@@ -1,15 +1,17 @@
 """Policies without a registry: checked, and tried on repositories that a person describes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from cli.exits import DONE, NO, USAGE, Failure
+from cli.exits import DONE, NO, USAGE
 from cli.output import Output
 from cli.policycases import read_cases, run_case
-from cli.remedies import explain_error
+from cli.remedies import explain_error, say_problems
 from cli.words import count
 from shared.errors import InvalidPolicy
 from shared.policy import Policy, parse_policy
+
+_CASES: Final = "docs/policy-tests.md describes files of cases; steward policy check is for policies"
 
 
 def check_policy(output: Output, file: Path) -> int:
@@ -39,9 +41,7 @@ def test_policy(output: Output, file: Path, override: Path | None) -> int:
     try:
         cases = read_cases(file)
     except InvalidPolicy as error:
-        problems = "\n  ".join(str(problem) for problem in error.problems)
-        hint = "docs/policy-tests.md describes files of cases; steward policy check is for policies"
-        raise Failure(f"{file} holds no cases:\n  {problems}", hint=hint) from None
+        return say_problems(error, _CASES)
     place = override or file.parent / cases.policy
     policy = parse_policy(place.read_bytes(), source=str(place))
     results = [(case.name, run_case(case, policy.retention)) for case in cases.cases]

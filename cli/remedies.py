@@ -35,11 +35,7 @@ _DOCUMENTS: Final = {
 def explain_error(error: Exception) -> int:
     """Say what went wrong and what to do next; return the exit code."""
     if isinstance(error, InvalidPolicy | InvalidSettings):
-        for problem in error.problems:
-            line = "" if problem.line is None else f":{problem.line}"
-            say_error(f"{error.source}{line}: {problem.path}: {problem.message}")
-        hint(_DOCUMENTS[type(error)])
-        return USAGE
+        return say_problems(error, _DOCUMENTS[type(error)])
     if isinstance(error, StewardError):
         say_error(in_words(error), remedy(error))
         return USAGE if isinstance(error, InvalidInput) else FAILED
@@ -53,6 +49,15 @@ def explain_error(error: Exception) -> int:
         "-vv shows where; please report it with what you ran",
     )
     return NO
+
+
+def say_problems(error: InvalidPolicy | InvalidSettings, what_next: str) -> int:
+    """Say each problem of a document at its line, and what to do next; return the exit code."""
+    for problem in error.problems:
+        line = "" if problem.line is None else f":{problem.line}"
+        say_error(f"{error.source}{line}: {problem.path}: {problem.message}")
+    hint(what_next)
+    return USAGE
 
 
 def remedy(error: StewardError) -> str:

@@ -92,7 +92,8 @@ def show_repository(output: Output, services: Services, name: str, place: str) -
     reference = parse_repository_place(place)
     found = repository_report(services, parse_run(name), reference.registry, reference.repository)
     if found is None:
-        raise Failure(f"{name} has nothing about {reference}", hint=f"steward runs show {name}", code=FAILED)
+        hint = f"steward runs show {name} lists what there is"
+        raise Failure(f"{name} has nothing about {reference}", hint=hint, code=FAILED)
     if output.json:
         output.document(found)
         return 0
@@ -123,7 +124,7 @@ def show_repository(output: Output, services: Services, name: str, place: str) -
 def _summary(services: Services, name: str) -> Mapping[str, Any]:
     found = run_summary(services, name)
     if found is None:
-        raise Failure(f"there is no run {name}", hint="steward runs list", code=FAILED)
+        raise Failure(f"there is no run {name}", hint="steward runs list shows which there are", code=FAILED)
     return found
 
 

@@ -1,6 +1,7 @@
 """Digests, sizes, ages and counts as people read them."""
 
 import re
+import textwrap
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,6 +19,11 @@ def short(text: str) -> str:
 def cut(text: str, width: int) -> str:
     """Return the text, its end replaced by an ellipsis where it is wider than that."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def folded(text: str, width: int, *, indent: int) -> list[str]:
+    """Return the text in lines that are not wider than that, all but the first indented."""
+    return textwrap.wrap(text, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def bare(digest: str) -> str:

@@ -13,6 +13,7 @@ from cli.checks.roles import grant_storage
 from cli.remedies import remedy
 from cli.sentences import in_words
 from cli.threads import threads
+from cli.words import count
 from shared.errors import InvalidPolicy, InvalidSettings, StewardError
 from shared.jobs.services import Services
 from shared.oci.names import DOCKER_HUB
@@ -45,8 +46,9 @@ def check_policy(services: Services) -> Iterator[Finding]:
     except StewardError as error:
         yield failure("policy", in_words(error), remedy(error))
         return
-    rules, routes = len(policy.retention.rule_names), policy.replication.routes
-    yield ok("policy", f"valid: {rules} rules, {len(routes)} routes, {policy.digest}")
+    rules, routes = policy.retention.rule_names, policy.replication.routes
+    holds = f"{count(len(rules), 'rule')}, {count(len(routes), 'route')}"
+    yield ok("policy", f"valid: {holds}, {policy.digest}")
     to_hub = any(template.registry == DOCKER_HUB for route in routes for template in route.targets)
     if to_hub and services.settings.docker_hub is None:
         yield failure(
@@ -86,7 +88,7 @@ def check_storage(services: Services) -> Iterator[Finding]:
         return
     given_up = sum(1 for _ in services.poison.names())
     if given_up:
-        yield warning("storage", f"{given_up:,} messages were given up", "steward replay lists them")
+        yield warning("storage", f"{count(given_up, 'message')} given up", "steward replay lists them")
 
 
 def _account(services: Services) -> str:

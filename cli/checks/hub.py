@@ -6,6 +6,7 @@ from typing import Final
 from cli.checks.findings import Finding, failure, ok, tried, warning
 from cli.remedies import remedy
 from cli.sentences import in_words
+from cli.words import count
 from shared.errors import AuthenticationFailed, RegistryError
 from shared.oci.names import DOCKER_HUB
 from shared.registry.addresses import Origin, origin_of
@@ -69,7 +70,8 @@ def check_hub(
 
 
 def _listed(client: DockerHubClient, namespace: str) -> str:
-    return f"signed in; {namespace} has {sum(1 for _ in client.list_repositories(namespace)):,} repositories"
+    number = sum(1 for _ in client.list_repositories(namespace))
+    return f"signed in; {namespace} has {count(number, 'repository', 'repositories')}"
 
 
 def _limits(transport: Transport) -> Finding:

@@ -8,6 +8,7 @@ from cli.checks.findings import Finding, failure, ok, warning
 from cli.checks.roles import grant
 from cli.remedies import remedy
 from cli.sentences import in_words
+from cli.words import count
 from shared.errors import AuthenticationFailed, RegistryError
 from shared.oci.names import LoginServer, RepositoryName
 from shared.registry.acr import AcrClient
@@ -131,7 +132,7 @@ def _catalog(
             "lists no repositories",
             "if there are some, the identity sees none of them: " + remedy_for("catalog", None),
         )
-    return names, ok(server, f"lists {len(names):,} repositories")
+    return names, ok(server, f"lists {count(len(names), 'repository', 'repositories')}")
 
 
 def _rights(
