@@ -80,29 +80,45 @@ def replay_all(output: Output, services: Services, names: Sequence[str]) -> int:
 
 
 def replay_dead_letters(output: Output, services: Services, container_name: str) -> int:
-    """Put every event of the dead-letter container back into the events queue, and remove it there."""
+    """Put every event of the dead-letter container back into the events queue, and remove it there.
+
+    Events that cannot be understood stay, also where Event Grid wrote them into one blob with others.
+    """
     settings = services.settings
     credential = None if settings.storage is not None else DefaultAzureCredential()
     container = StorageAccount(settings, credential).blobs.get_container_client(container_name)
     results: list[dict[str, Any]] = []
     for name, events in _dead_letters(container, container_name):
-        try:
-            parse_registry_events(events)
-        except StewardError as error:
-            output.fail(f"{name}: {error}", "it stays where it is")
-            results.append({"name": name, "queue": None, "error": str(error)})
-            continue
-        for event in events:
+        problems = [_problem(event) for event in events]
+        understood = [event for event, problem in zip(events, problems, strict=True) if problem is None]
+        left = [event for event, problem in zip(events, problems, strict=True) if problem is not None]
+        for event in understood:
             services.events_queue.send_text(json.dumps(event))
-        with storage_errors(f"deleting {name}"):
-            container.delete_blob(name)
-        results.append({"name": name, "queue": services.events_queue.name, "error": None})
+        with storage_errors(f"changing {name}"):
+            if not left:
+                container.delete_blob(name)
+            elif understood:
+                container.upload_blob(name, json.dumps(left), overwrite=True)
+        error = "; ".join(problem for problem in problems if problem is not None) or None
+        if error is not None:
+            output.fail(f"{name}: {error}", "what cannot be understood stays where it is")
+        queue = services.events_queue.name if understood else None
+        results.append({"name": name, "queue": queue, "error": error})
     if output.json:
         output.document({"replayed": results})
     else:
         sent = sum(1 for result in results if result["queue"])
         output.say(f"{count(sent, 'dead letter')} sent again")
     return FAILED if any(result["error"] for result in results) else 0
+
+
+def _problem(event: Any) -> str | None:
+    """Return why the app would not understand the event, ``None`` when it would."""
+    try:
+        parse_registry_events(event)
+    except StewardError as error:
+        return str(error)
+    return None
 
 
 def _dead_letters(container: ContainerClient, name: str) -> Iterator[tuple[str, list[Any]]]:
