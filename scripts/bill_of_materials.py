@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the bill of materials of the deployment package to standard output: CycloneDX 1.6, JSON.
 
-Usage: ``python scripts/bill_of_materials.py [--markdown]``; the option writes ``docs/dependencies.md`` instead.
+Usage: ``python scripts/bill_of_materials.py [--markdown]``; with it, the page ``docs/dependencies.md``.
 
 Names, versions and hashes come from ``requirements.txt``; licences from the packages installed beside the
 interpreter, so run it by the development environment's.

@@ -70,7 +70,7 @@ def test_no_secret_is_used(path: Path) -> None:
 
 def test_what_the_workflows_call_exists() -> None:
     scripts = "\n".join(step.get("run", "") for path in WORKFLOWS for step in steps(path))
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    assert set(re.findall(r"\bmake (\w+)", scripts)) <= targets
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([\w-]+)", scripts)) <= targets
     for named in re.findall(r"\b(?:scripts|infra)/[\w./]+", scripts):
         assert (ROOT / named).is_file(), named

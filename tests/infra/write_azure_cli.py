@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.infra.commands import AZURE_CLI, commands
 
-ALSO = (
+ALSO = ("acr", "functionapp config", "functionapp keys", "role assignment", "storage account")
     "acr",
     "functionapp config",
     "functionapp keys",
@@ -41,7 +41,7 @@ def main() -> None:
                 "required": sorted(
                     str(getattr(each["options_list"][0], "target", each["options_list"][0]))
                     for each in settings
-                    if each.get("required")
+                    if each.get("required") and each["options_list"]
                 ),
             }
     document = {"version": core.__version__, "commands": dict(sorted(described.items()))}
