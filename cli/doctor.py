@@ -17,7 +17,7 @@ from cli.output import Output
 from cli.registries import Registries, is_azure
 from cli.remedies import remedy
 from cli.sentences import in_words
-from cli.words import count, folded
+from cli.words import count
 from shared.errors import StewardError
 from shared.jobs.services import Services
 from shared.oci.names import DOCKER_HUB, LoginServer
@@ -52,8 +52,7 @@ def _show(output: Output, finding: Finding, said: str) -> None:
     if finding.level == "ok" and output.quiet:
         return
     text = f"{finding.level:7}  {finding.check}: {finding.text}"
-    for line in [text] if output.width is None else folded(text, output.width, indent=_INDENT):
-        output.say(line, fg=_COLOURS[finding.level])
+    output.say_folded(text, indent=_INDENT, fg=_COLOURS[finding.level])
     if finding.remedy and finding.remedy != said:
         output.say(f"{' ' * _INDENT}{finding.remedy}")  # in one line, since it may be a command to copy
 

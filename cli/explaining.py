@@ -89,14 +89,15 @@ class _Found:
         for held in self.holds:
             output.say(f"  holds {words(held)}{self._tagged(held)}")
         for warning in self._plan.warnings:
-            output.say(f"  warning: {words(warning)}", fg="yellow")
+            output.say_folded(f"  warning: {words(warning)}", indent=4, fg="yellow")
         if self._plan.refused is not None:
-            output.say(f"  but nothing goes: {self._plan.refused}", fg="red")
+            output.say_folded(f"  but nothing goes: {self._plan.refused}", indent=4, fg="red")
 
     def _line(self, output: Output, name: str, verdict: TagVerdict | ManifestVerdict, words: Any) -> None:
         rule = f" (rule {verdict.rule})" if verdict.rule and verdict.rule not in str(verdict.reason) else ""
-        output.say(
+        output.say_folded(
             f"{name} {'stays' if verdict.keep else 'goes'}: {words(str(verdict.reason))}{rule}",
+            indent=4,
             fg="green" if verdict.keep else "red",
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from cli.exits import NO, Failure
-from cli.words import printable
+from cli.words import folded, printable
 
 if TYPE_CHECKING:
     from cli.progress import Progress
@@ -40,6 +40,12 @@ class Output:
     def say(self, text: str = "", **style: Any) -> None:
         """Print a line of the result."""
         click.echo(styled(printable(text), **style), color=colored(sys.stdout))
+
+    def say_folded(self, text: str, *, indent: int, **style: Any) -> None:
+        """Print a sentence of the result, on a terminal in lines that fit it."""
+        width = self.width
+        for line in [text] if width is None else folded(text, width, indent=indent):
+            self.say(line, **style)
 
     def note(self, text: str) -> None:
         """Tell a person something that is not the result."""

@@ -76,11 +76,11 @@ def show_plan(output: Output, plan: RepositoryPlan, *, said: Collection[str] = (
     for warning in plan.warnings:
         if warning in said:
             continue
-        output.say(f"  warning: {words(warning)}", fg="yellow")
+        output.say_folded(f"  warning: {words(warning)}", indent=4, fg="yellow")
     if plan.postponed is not None:
-        output.say(f"  postponed: {plan.postponed}", fg="yellow")
+        output.say_folded(f"  postponed: {plan.postponed}", indent=4, fg="yellow")
     if plan.refused is not None:
-        output.say(f"  refused: {plan.refused}", fg="red", bold=True)
+        output.say_folded(f"  refused: {plan.refused}", indent=4, fg="red", bold=True)
 
 
 def removals(plans: Iterable[RepositoryPlan]) -> str:

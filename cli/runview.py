@@ -129,18 +129,19 @@ def _summary(services: Services, name: str) -> Mapping[str, Any]:
 
 
 def _show(output: Output, summary: Mapping[str, Any], repositories: list[dict[str, Any]]) -> None:
+    words = short if output.terminal else str
     output.say(summary["run"], bold=True)
     for key in ("kind", "state", "mode", "started", "policy_digest"):
         if summary.get(key):
-            output.say(f"  {key.replace('_', ' ')}: {summary[key]}")
+            output.say(f"  {key.replace('_', ' ')}: {words(str(summary[key]))}")
     counts = _counts(summary)
     if counts:
         output.say(f"  {counts}")
     refused = summary.get("refused")
     if refused:
-        output.say(f"  refused: {refused.get('message', refused)}", fg="red", bold=True)
+        output.say_folded(f"  refused: {refused.get('message', refused)}", indent=4, fg="red", bold=True)
     for problem in summary.get("problems", ()):
-        output.say(f"  problem: {problem}", fg="yellow")
+        output.say_folded(f"  problem: {problem}", indent=4, fg="yellow")
     table = paragraph(
         output,
         Column(title="state"),

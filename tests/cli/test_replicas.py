@@ -83,11 +83,13 @@ def test_on_a_terminal_what_holds_for_all_is_said_once(
     steward: Steward, hub: DockerHubEmulator, replica: str
 ) -> None:
     build_image(seed=6).push_to(hub.state, f"{replica}-two", tag="pr-1", at=AT - timedelta(days=40))
-    with steward.terminal("plan", f"docker.io/{replica}*", *ONLY) as terminal:
+    with steward.terminal("plan", f"docker.io/{replica}*", *ONLY, "-q", width=80) as terminal:
         assert terminal.finish() == 0
+    printed = [line for line in terminal.text.splitlines() if not line.startswith("warning:")]
+    assert max(map(len, printed)) <= 80
     assert terminal.text.count("docker.io/acme/") == 2
     assert terminal.text.count("--own-times") == 1
-    assert terminal.text.count("rule newest: which") == 2
+    assert terminal.text.count("rule newest: which tags are") == 2
 
 
 def test_a_rule_that_does_not_name_docker_hub_is_not_for_it(steward: Steward, replica: str) -> None:

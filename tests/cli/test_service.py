@@ -110,6 +110,19 @@ def hub_credentials(stack: Stack) -> dict[str, str]:
     return {name: stack.settings[name] for name in names}
 
 
+def test_the_doctors_lines_fit_and_its_commands_stay_whole(
+    stack: Stack, steward: Steward, settings: Callable[..., str], granted: Callable[..., None]
+) -> None:
+    team_app(stack)
+    granted("AcrPull")
+    with steward.terminal("doctor", "--settings", settings(CLEANUP_MODE="apply"), width=80) as terminal:
+        assert terminal.finish() == 1
+    lines = terminal.text.splitlines()
+    assert [line for line in lines if len(line) > 80 and "az role assignment create" not in line] == []
+    assert sum("az role assignment create" in line for line in lines) == 1
+    assert lines[-1].endswith("1 failure, 0 warnings")
+
+
 def findings(done: Any) -> list[tuple[str, str]]:
     return [(finding["level"], f"{finding['text']} {finding['remedy']}") for finding in done.json["findings"]]
 
@@ -314,6 +327,10 @@ def test_runs_are_listed_shown_and_followed(
         work_on_repository(services, message.to_json().encode(), clock=lambda: datetime.now(UTC))
         assert terminal.finish() == 0
     assert "state: finished" in terminal.text
+    for command in (("list",), ("show", run.name), ("show", run.name, f"{server}/team/app")):
+        with steward.terminal("runs", *command, "--settings", file, width=80) as terminal:
+            assert terminal.finish() == 0
+        assert max(map(len, terminal.text.splitlines())) <= 80
     listed = steward.run("runs", "list", "--settings", file, "--json").json["runs"]
     (found,) = [each for each in listed if each["run"] == run.name]
     assert found["state"] == "finished"
@@ -368,6 +385,28 @@ def test_dead_letters_are_sent_again_unless_they_cannot_be_understood(
     done = steward.run("replay", "--dead-letters", "no-such-thing", "--settings", file)
     assert done.code == 4
     assert "there is no container" in done.err
+
+
+def test_events_in_one_blob_with_one_that_cannot_be_understood_are_sent_again_without_it(
+    stack: Stack, steward: Steward, services: Services, settings: Callable[..., str]
+) -> None:
+    file = settings()
+    event = steward.run("events", "send", f"{stack.acr.login_server}/team/app:v9", "--print").json
+    account = BlobServiceClient.from_connection_string(stack.azurite.connection_string)
+    with account, account.get_container_client("given-up") as container:
+        container.create_container()
+        container.upload_blob("a/1.json", json.dumps([event, {"broken": True}, event]))
+        before = services.events_queue.length()
+        done = steward.run("replay", "--dead-letters", "given-up", "--settings", file, "--json")
+        assert done.code == 4
+        (replayed,) = done.json["replayed"]
+        assert replayed["queue"] == services.events_queue.name
+        assert "neither CloudEvents (specversion) nor the Event Grid schema" in replayed["error"]
+        assert services.events_queue.length() == before + 2
+        assert json.loads(container.download_blob("a/1.json").readall()) == [{"broken": True}]
+        again = steward.run("replay", "--dead-letters", "given-up", "--settings", file, "--json")
+        assert again.json["replayed"][0]["queue"] is None
+        assert services.events_queue.length() == before + 2
 
 
 def test_reconcile_says_what_differs_and_apply_has_it_mended(
