@@ -56,8 +56,8 @@ def repository_finished(services: Services, run: Run, part: Part, *, now: dateti
 def leave_planning(services: Services, run: Run, *, now: datetime) -> None:
     """If every repository is planned or failed, queue the plans in apply mode; end what has nothing to do.
 
-    The mode is the run's: where deleting was switched off since, each plan ends by itself, and so does the run.
-    The second look is for those that finish before it is noted how many are waited for.
+    The mode is the run's: where deleting was switched off since, each plan ends by itself, and so does the
+    run. The second look is for those that finish before it is noted how many are waited for.
     """
     found = _look(services, run)
     if not found.is_planned:
