@@ -12,13 +12,6 @@ from typing import Any
 from tests.infra.commands import AZURE_CLI, commands
 
 ALSO = ("acr", "functionapp config", "functionapp keys", "role assignment", "storage account")
-    "acr",
-    "functionapp config",
-    "functionapp keys",
-    "role assignment",
-    "storage account",
-    "storage message",
-)
 """Groups that are described whole, so that the next sentence that names one of theirs needs no new file."""
 
 
