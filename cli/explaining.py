@@ -73,15 +73,15 @@ class _Found:
         """Print it in words."""
         words = short if output.terminal and not output.verbose else str
         place = f"{self._plan.registry}/{self._plan.repository}"
+        output.say(f"{place}:{self.tag.tag}" if self.tag else f"{place}@{words(self.digest)}", bold=True)
         if self.tag is not None:
-            self._line(output, f"{place}:{self.tag.tag}", self.tag, words)
-            output.say(f"  points at {words(self.digest)}")
+            self._line(output, "", self.tag, words)
         if self.manifest is not None:
-            name = "its manifest" if self.tag is not None else f"{place}@{words(self.digest)}"
-            self._line(output, name, self.manifest, words)
+            manifest = f"its manifest {words(self.digest)} " if self.tag is not None else ""
+            self._line(output, manifest, self.manifest, words)
         for other in self.tags:
             if self.tag is None or other.tag != self.tag.tag:
-                self._line(output, f"  also tagged {other.tag}", other, words)
+                self._line(output, f"also tagged {words(other.tag)}, which ", other, words)
         for holder in self.held_by:
             output.say(f"  listed by {words(holder)}{self._tagged(holder)}")
         if self.subject is not None:
@@ -95,11 +95,8 @@ class _Found:
 
     def _line(self, output: Output, name: str, verdict: TagVerdict | ManifestVerdict, words: Any) -> None:
         rule = f" (rule {verdict.rule})" if verdict.rule and verdict.rule not in str(verdict.reason) else ""
-        output.say_folded(
-            f"{name} {'stays' if verdict.keep else 'goes'}: {words(str(verdict.reason))}{rule}",
-            indent=4,
-            fg="green" if verdict.keep else "red",
-        )
+        text = f"  {name}{'stays' if verdict.keep else 'goes'}: {words(str(verdict.reason))}{rule}"
+        output.say_folded(text, indent=4, fg="green" if verdict.keep else "red")
 
     def _tagged(self, digest: Digest) -> str:
         tags = sorted(tag for tag, target in self._digests.items() if target == digest)

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,28 @@ def test_a_verbose_plan_gives_the_reason_of_what_stays(
     with steward.terminal("plan", filled, "--registry", registry, *ONLY_HERE, "-qv", width=120) as terminal:
         assert terminal.finish() == 0
     transcript("plan-verbose-120", terminal.text)
+
+
+def test_the_json_document_is_as_it_always_was(
+    steward: Steward, registry: str, filled: str, transcript: Callable[[str, str], None]
+) -> None:
+    with steward.terminal("plan", filled, "--registry", registry, *ONLY_HERE, "-q", "--json") as terminal:
+        assert terminal.finish() == 0
+    digest = json.loads(terminal.text)["policy_digest"]
+    transcript("plan-json", terminal.text.replace(digest, "sha256:of-the-policy"))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_explanation_fits_the_terminal(
+    steward: Steward, registry: str, filled: str, width: int, transcript: Callable[[str, str], None]
+) -> None:
+    shown = ""
+    for reference in (":v1.0", ":pr-1", f"@{build_image(seed=2, platform='linux/arm64').digest}"):
+        command = ("explain", f"{registry}/{filled}{reference}", *ONLY_HERE)
+        with steward.terminal(*command, width=width) as terminal:
+            assert terminal.finish() == 0
+        shown += terminal.text
+    transcript(f"explain-{width}", shown)
 
 
 def test_json_is_one_document_of_the_promised_shape(steward: Steward, registry: str, filled: str) -> None:
