@@ -127,6 +127,7 @@ def test_two_weeks_are_told_lag_drift_requests_and_throttling(api: Doors, world:
         "108 in step",
         "The latest comparisons",
         "1 message failed too often and waits for you.",
+        "The last night: 1 removal failed.",
     ):
         assert part in overview, part
 
