@@ -1,4 +1,3 @@
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ from shared.registry.client import RegistryClient
 from shared.registry.credentials import BasicCredential, Credential, EntraCredential
 from shared.registry.dockerhub import DockerHubClient
 from shared.registry.transport import TransportOptions
-from tests.registry.debian import serving_docker_registry
+from tests.registry.debian import REGISTRY, require, serving_docker_registry
 from tests.registry.scripted import Script, ScriptedServer
 
 
@@ -150,8 +149,7 @@ def scripted_client(options: TransportOptions, running: ExitStack) -> Callable[.
 @pytest.fixture(scope="session")
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Debian's docker-registry: the code behind Docker Hub and many others, and not ours."""
-    if shutil.which("docker-registry") is None:
-        pytest.skip("docker-registry is not installed")
+    require(REGISTRY)
     with serving_docker_registry(tmp_path_factory.mktemp("docker-registry")) as url:
         yield url
 

@@ -15,19 +15,20 @@ from typing import Any, Final
 import pytest
 import requests
 
-TOOLS: Final = ("buildah", "docker-registry", "skopeo", "umoci")
+MAKERS: Final = ("buildah", "skopeo", "umoci")
+REGISTRY: Final = "docker-registry"
 
 
-def require_tools() -> None:
+def require(*tools: str) -> None:
     """Skip the test where a tool is missing, unless the peers must be there; then it fails on its own."""
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing and os.environ.get("STEWARD_REQUIRE_PEERS") != "1":
         pytest.skip(f"not installed: {', '.join(missing)}")
 
 
 @contextmanager
 def serving_docker_registry(folder: Path) -> Iterator[str]:
-    """Run a docker-registry on a free port and return its URL; it ends with the block."""
+    """Run a docker-registry and yield its URL; it ends with the block, and so does its content."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -39,7 +40,7 @@ def serving_docker_registry(folder: Path) -> Iterator[str]:
         f"http: {{addr: '127.0.0.1:{port}'}}\n"
     )
     silence = subprocess.DEVNULL
-    process = subprocess.Popen(["docker-registry", "serve", str(settings)], stdout=silence, stderr=silence)
+    process = subprocess.Popen([REGISTRY, "serve", str(settings)], stdout=silence, stderr=silence)
     try:
         for _ in range(200):
             try:
@@ -51,6 +52,7 @@ def serving_docker_registry(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
+        shutil.rmtree(folder / "content", ignore_errors=True)
 
 
 class Workshop:

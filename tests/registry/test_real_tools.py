@@ -5,6 +5,7 @@ Made by Debian's buildah and umoci, or by hand where Debian has no tool; pushed 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from shared.registry.client import RegistryClient
 from shared.registry.copy import copy_graph
 from shared.registry.repository import RepositoryClient
 from shared.registry.transport import TransportOptions
-from tests.registry.debian import Layout, Workshop, require_tools, serving_docker_registry
+from tests.registry.debian import MAKERS, REGISTRY, Layout, Workshop, require, serving_docker_registry
 
 V1: Final = TagName("v1")
 EXHAUSTIVE: Final = settings.default is not None and settings.default.max_examples > 1000
@@ -37,20 +38,19 @@ HELM_CHART: Final = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 IN_TOTO: Final = "application/vnd.in-toto+json"
 SBOM: Final = "application/vnd.cyclonedx+json"
 
-
 type Pair = tuple[RegistryClient, RegistryClient]
 type Replicated = tuple[RepositoryClient, RepositoryClient]
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    require_tools()
+    require(*MAKERS)
     return Workshop(tmp_path_factory.mktemp("workshop"))
 
 
 @pytest.fixture(scope="module")
 def second_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    require_tools()
+    require(REGISTRY)
     with serving_docker_registry(tmp_path_factory.mktemp("second-registry")) as url:
         yield url
 
@@ -100,15 +100,15 @@ def docker_image(workshop: Workshop, target: str) -> None:
 
 
 def oci_index(workshop: Workshop, target: str) -> None:
-    workshop.push_list(
-        [workshop.build(layers=1, platform=each) for each in PLATFORMS], target, "--format=oci"
-    )
+    workshop.push_list(each_platform(workshop), target, "--format=oci")
 
 
 def docker_list(workshop: Workshop, target: str) -> None:
-    workshop.push_list(
-        [workshop.build(layers=1, platform=each) for each in PLATFORMS], target, "--format=v2s2"
-    )
+    workshop.push_list(each_platform(workshop), target, "--format=v2s2")
+
+
+def each_platform(workshop: Workshop) -> list[str]:
+    return [workshop.build(layers=1, platform=each) for each in PLATFORMS]
 
 
 def attested_index(workshop: Workshop, target: str) -> None:
@@ -203,6 +203,7 @@ def assert_arrived(workshop: Workshop, source: Place, target: Place, reference: 
     options = ["--quiet", "--all", "--preserve-digests", *target.options_of("src")]
     workshop.skopeo("copy", *options, f"{target.name}{reference}", f"dir:{pulled}")
     assert (pulled / "manifest.json").read_bytes() == shown[0]
+    shutil.rmtree(pulled)
 
 
 @pytest.fixture
