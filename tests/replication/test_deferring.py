@@ -199,19 +199,19 @@ def test_a_throttled_source_is_left_to_the_queue_where_a_snapshot_would_wait(des
     """Azure's quota of an identity is used up, and its window of refusals lasts longer than a copy waits."""
     desk.route()
     digest = desk.push(build_image(), "v1")
+    source = desk.services.registries.source(desk.world.registry).repository(desk.world.repository)
+    assert source.resolve(parse_tag("v1")) is not None, "signing in is counted apart"
+    desk.delays.clear()
+    (message,) = desk.take(desk.services.replication_queue)
     quotas = desk.world.acr.quotas
     quotas.enforced, quotas.scale = True, 1e-9
     try:
-        repository = desk.services.registries.source(desk.world.registry).repository(desk.world.repository)
-        repository.resolve(parse_tag("v1"))
-        desk.restart()
-        desk.delays.clear()
-        (message,) = desk.take(desk.services.replication_queue)
         started = time.monotonic()
         assert desk.carry_out(message).result == "deferred"
         assert time.monotonic() - started < 5
         (delay,) = desk.delays
-        assert 15 <= delay <= 66
+        assert 50 <= delay <= 66
+        assert desk.world.acr.traffic.count(path_regex="/(v2|acr)/.*", status=429) > 0
     finally:
         quotas.enforced, quotas.scale = False, 1.0
     desk.restart()
