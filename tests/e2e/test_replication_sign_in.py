@@ -1,8 +1,8 @@
 """Signing in to Docker Hub: locked names are left alone, wrong secrets lock nobody out, tokens end midway."""
 
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import pytest
@@ -66,10 +66,7 @@ def push_five(steward: World) -> dict[str, Artifact]:
 
 def await_deferrals(steward: World, images: dict[str, Artifact]) -> None:
     for repository in images:
-        found = eventually(
-            lambda repository=repository: steward.outcomes(repository, "v1"),  # type: ignore[misc]
-            f"an outcome of {repository}",
-        )
+        found = eventually(partial(steward.outcomes, repository, "v1"), f"an outcome of {repository}")
         assert {each["result"] for each in found} == {"deferred"}
         assert steward.hub_digest(repository, "v1") is None
 
@@ -128,18 +125,17 @@ def test_tokens_that_end_while_a_layer_is_on_its_way_are_renewed(steward: World,
     replica = steward.replica(repository)
     acr, hub = steward.stack.acr, steward.stack.dockerhub
     cut = acr.storage_faults.inject(path=f"/content/{layer.replace(':', '-')}", cut_after=LARGE // 2)
-    resumed = acr.faults.inject(path=f"/v2/{repository}/blobs/{layer}", nth=2, delay=1.0)
+    resumed = acr.faults.inject(path=f"/v2/{repository}/blobs/{layer}", nth=2, delay=2.0)
     late = hub.faults.inject(
         method="PUT",
         path=f"/v2/{replica}/blobs/uploads/.*",
         query=layer.replace(":", "(:|%3A)"),
-        delay=1.0,
+        delay=2.0,
     )
-    let_time_pass = threading.Timer(0.5, lambda: clock.pass_by(hours=2))
 
     steward.acr.push(repository, image, "v1")
     eventually(lambda: cut.fired and resumed.fired, "the layer to be cut")
-    let_time_pass.start()
+    clock.pass_by(hours=2)
 
     steward.await_replica(repository, "v1", image)
     assert late.fired == 1
