@@ -141,7 +141,7 @@ def looks_at_how_much_there_is(policy: RetentionPolicy, snapshot: RepositorySnap
 def test_capped_runs_never_take_more_in_the_end_than_runs_without_a_cap(
     snapshot: RepositorySnapshot, policy: RetentionPolicy, most: int
 ) -> None:
-    """Without ``untag_only``: a manifest that lost its tags alone is an untagged one to the runs that follow."""
+    """Without ``untag_only``: a manifest that lost its tags alone is untagged to the runs that follow."""
     capped, whole = what(settled(snapshot, policy, most)), what(settled(snapshot, policy, None))
     assert whole[0] <= capped[0]
     assert whole[1] <= capped[1]
