@@ -26,7 +26,7 @@ from shared.render import plan_from_json, plan_to_json
 from shared.retention.explicit import rules_for
 from shared.retention.plan import RepositoryPlan, plan_within_limits
 from shared.retention.report import Outcome
-from shared.retention.snapshot import RepositorySnapshot
+from shared.retention.rules import RetentionPolicy
 from shared.storage.runs import Document, Part
 
 logger = logging.getLogger("steward.cleaning")
@@ -39,6 +39,9 @@ _LONGEST_OUTAGE: Final = 6
 
 _FRESH: Final = timedelta(hours=24)
 """A plan older than this is not carried out: too much may have changed in the registry since."""
+
+_LONGEST_PLANNING: Final = _FRESH / 2
+"""How long a run waits for the plan of one repository: the plans of all others wait, too, and grow old."""
 
 PAUSED: Final = "paused"
 
@@ -161,14 +164,15 @@ class _Cleaning:
         if document is not None:
             plan = plan_from_json(document)
         else:
-            started = self._clock()
+            started, retention = self._clock(), self._retention()
             try:
                 snapshot = look_at(self._services, self._part, clock=self._clock, deadline=self._deadline)
             except NotFound:
                 return self._fail("the repository does not exist any more", step="gone")
             if isinstance(snapshot, Pause):
                 return self._plan_later(message, snapshot, deferrals=0)
-            plan = self._make_plan(snapshot, started)
+            plan = plan_within_limits(snapshot, retention, now=started)
+            plan = replace(plan, warnings=(*plan.warnings, *self._run.warnings_about(self._part.registry)))
             self._services.runs.save_plan(self._part, plan_to_json(plan), plan.counts)
         self.rules = plan.rules_matched
         if self._run.mode == "plan" or plan.refused is not None or plan.is_empty:
@@ -232,13 +236,10 @@ class _Cleaning:
             with suppress(StorageError):
                 self._services.runs.traffic(self._part).append([traffic.to_json()])
 
-    def _make_plan(self, snapshot: RepositorySnapshot, started: datetime) -> RepositoryPlan:
-        """Return what is to happen to the repository as it is now."""
+    def _retention(self) -> RetentionPolicy:
+        """Return the policy as it is for this registry and this kind of run."""
         rules = rules_for(self._services.policy.current().retention, self._part.registry)
-        retention = rules.on_push() if self._run.kind == "push" else rules
-        plan = plan_within_limits(snapshot, retention, now=started)
-        about = self._run.warnings_about(self._part.registry)
-        return replace(plan, warnings=(*plan.warnings, *about))
+        return rules.on_push() if self._run.kind == "push" else rules
 
     def _why_outdated(self, plan: RepositoryPlan, message: ApplyPlan) -> str | None:
         """Return why the plan may not be carried out any more, or ``None``."""
@@ -251,8 +252,9 @@ class _Cleaning:
         return None
 
     def _plan_later(self, message: PlanRepository, pause: Pause, *, deferrals: int) -> Step:
-        if self._clock() - self._run.started > _FRESH:
-            return self._fail(f"not read within {_FRESH.days} day: {pause.reason}")
+        until = self._clock() + timedelta(seconds=pause.delay)
+        if until - self._run.started > _LONGEST_PLANNING:
+            return self._fail(f"not to be read before {until:%Y-%m-%d %H:%M} UTC: {pause.reason}")
         self._services.cleanup_queue.send(replace(message, deferrals=deferrals), delay=pause.delay)
         return self._step(PAUSED, pause.reason)
 

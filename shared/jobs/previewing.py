@@ -59,6 +59,7 @@ def policy_to_json(policy: Policy) -> dict[str, Any]:
             "tag_rules": _plain(retention.tag_rules),
             "untagged_rules": _plain(retention.untagged_rules),
             "limits": _plain(retention.limits),
+            "at_most": _plain(retention.at_most),
         },
         "replication": {"routes": _plain(replication.routes)},
     }

@@ -7,7 +7,6 @@ a snapshot then would stop the next one, too. What is read here is remembered, s
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import batched
@@ -19,6 +18,7 @@ from shared.jobs.cleaned import CleanedRegistry
 from shared.oci.graph import Edges
 from shared.oci.media_types import may_point_at_manifests
 from shared.oci.names import Digest, RepositoryName
+from shared.registry.counting import worker_pool
 from shared.retention.snapshot import ManifestRecord
 
 MANY: Final = 5000
@@ -58,7 +58,7 @@ def read_ahead(
         return None
     saved = time.monotonic()
     try:
-        with ThreadPoolExecutor(threads, thread_name_prefix="bodies") as pool:
+        with worker_pool(threads, "bodies") as pool:
             for batch in batched(unread, _BATCH, strict=False):
                 if clock() >= deadline:
                     return Pause(reason="the invocation's time is used up")

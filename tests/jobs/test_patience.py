@@ -178,3 +178,14 @@ def test_what_a_registry_does_by_itself_is_said_on_the_run_and_in_each_of_its_pl
     plan = world.services.runs.read_plan(world.part(run.name))
     assert plan is not None
     assert plan["warnings"] == [warning]
+
+
+def test_a_night_is_not_held_up_by_one_repository_until_all_other_plans_are_old(world: World) -> None:
+    world.write_policy(OLD)
+    world.push(build_image(), tag="pr-1")
+    world.push(build_image(), tag="pr-1", at=f"{world.word}/other")
+    run = start_night(world.services, now=world.clock())
+    throttle(world, f"/acr/v1/{world.repository}/_tags", 13 * 3600)
+    assert sorted(step.step for step in work(world)) == ["applied", "failed", "planned"]
+    assert "not to be read before" in report(world, run)["failed"]
+    assert list(world.home(f"{world.word}/other").tags) == []
