@@ -186,6 +186,9 @@ def test_a_night_is_not_held_up_by_one_repository_until_all_other_plans_are_old(
     world.push(build_image(), tag="pr-1", at=f"{world.word}/other")
     run = start_night(world.services, now=world.clock())
     throttle(world, f"/acr/v1/{world.repository}/_tags", 13 * 3600)
-    assert sorted(step.step for step in work(world)) == ["applied", "failed", "planned"]
+    for message in reversed(world.take_cleanups()):
+        clean(world.services, body(message), clock=world.clock)
+    world.set()  # a new worker, whose gate is open
+    assert [step.step for step in work(world)] == ["applied"]
     assert "not to be read before" in report(world, run)["failed"]
     assert list(world.home(f"{world.word}/other").tags) == []
