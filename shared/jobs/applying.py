@@ -145,9 +145,20 @@ class PlanApplication:
     def _lone_failures(self) -> list[Outcome]:
         """Return what failed while the registry answered others; what met an outage is left for later."""
         met = self._outages.take()
-        if met and self._pause is None and self._patient and self._outages.going_on:
+        doubtful = met and self._patient and self._pause is None and self._outages.going_on
+        if doubtful and not self._answers():
             self._pause = outage_pause(met[-1].detail)
         return [] if self._pause is not None else met
+
+    def _answers(self) -> bool:
+        """Tell whether the registry answers anything at all."""
+        try:
+            self._registry.repository_attributes(self._plan.repository)
+        except RegistryUnavailable:
+            return False
+        except StewardError:
+            return True
+        return True
 
     def _collect(
         self, pending: set[Future[Outcome | None]], batch: OutcomeBatch

@@ -12,7 +12,7 @@ class Outages:
     """Actions that met no answer. Safe to use from several threads.
 
     A few in a row say that the registry is out: what they were about can be done later. One between others
-    that were answered says something of that one thing.
+    that were answered says something of that one thing; of one at the end nobody knows yet.
     """
 
     def __init__(self) -> None:

@@ -31,17 +31,22 @@ def test_an_outage_pauses_a_patient_application_which_goes_on_where_it_stopped(w
     assert len(application.outcomes) == 10
 
 
+def out(world: World) -> None:
+    world.acr.faults.inject(path=f".*{world.repository}.*", after=1, status=503, times=None)
+
+
 @pytest.mark.parametrize("threads", [1, 4])
-def test_an_outage_from_the_first_request_on_loses_nothing(world: World, threads: int) -> None:
-    world.push(build_index([build_image()]), tag="pr-1")
-    application = planned(world)
-    world.acr.faults.inject(method="DELETE", status=500, times=None)
+def test_an_outage_from_the_first_action_on_loses_nothing(unhurried: World, threads: int) -> None:
+    unhurried.push(build_index([build_image()]), tag="pr-1")
+    application = planned(unhurried)
     for _ in range(2):
+        out(unhurried)
         pause = application.run(threads=threads, patient=True, earlier=application.outcomes)
         assert pause is not None
         assert pause.outage
+        unhurried.acr.faults.clear()
     assert application.outcomes == []
-    assert list(world.home().tags) == ["pr-1"]
+    assert list(unhurried.home().tags) == ["pr-1"]
 
 
 def test_one_request_that_fails_while_others_are_answered_is_a_failure(world: World) -> None:
@@ -59,13 +64,23 @@ def test_one_request_that_fails_while_others_are_answered_is_a_failure(world: Wo
     assert len(application.outcomes) == 8
 
 
-def test_children_of_what_waits_for_the_registry_wait_too(world: World) -> None:
+def test_one_thing_that_cannot_be_removed_holds_up_nothing_though_it_is_the_last(world: World) -> None:
     index = build_index([build_image()])
     world.push(index)
     application = planned(world)
-    world.acr.faults.inject(method="DELETE", status=500)
+    world.acr.faults.inject(method="DELETE", path=f".*{index.digest}", status=500, times=None)
+    assert application.run(patient=True) is None
+    assert application.results == {index.digest: "failed", index.children[0].digest: "reachable"}
+
+
+def test_children_of_what_waits_for_the_registry_wait_too(unhurried: World) -> None:
+    index = build_index([build_image()])
+    unhurried.push(index)
+    application = planned(unhurried)
+    out(unhurried)
     assert application.run(patient=True) is not None
     assert application.outcomes == []
+    unhurried.acr.faults.clear()
     assert application.run(patient=True) is None
     assert set(application.results.values()) == {"done"}
 
