@@ -30,9 +30,12 @@ from shared.oci.names import (
 )
 from shared.registry.copy import CopyReport, copy_graph
 
-_AT_ONCE: Final = 6
+_AT_ONCE: Final = 12
+"""Tags on their way together."""
 _THREADS: Final = 8
-_THREADS_EACH: Final = 4
+"""The most threads that one tag gets."""
+CONNECTIONS: Final = 24
+"""How many of its contents are asked for or moved at a time, shared out among the tags."""
 _LONGEST_WAIT: Final = 900.0
 _COUNTS: Final = (
     "blobs_copied",
@@ -188,11 +191,12 @@ def copy_all(copier: Copier, source_text: str, target_text: str) -> int:
     pairs = list(_pairs(copier, source_text, target_text))
     with output.progress() as progress, copier.stop.listening(output):
         bar = progress.bar("tags", len(pairs))
+        threads = min(_THREADS, CONNECTIONS // min(_AT_ONCE, len(pairs)))
 
         def copy(pair: tuple[Reference, Reference]) -> Copied | None:
             if copier.stop.asked:
                 return None
-            found = copier.copy(*pair, progress, threads=_THREADS_EACH)
+            found = copier.copy(*pair, progress, threads=threads)
             bar.advance()
             return found
 

@@ -57,7 +57,7 @@ def copy(
     All platforms and signatures come along, every byte is verified, what is there is not moved again, and
     the tag comes last. Without a tag, TARGET gets SOURCE's.
     """
-    from cli.copying import Copier, copy_all, copy_one
+    from cli.copying import CONNECTIONS, Copier, copy_all, copy_one
     from cli.registries import Registries
     from shared.oci.names import DOCKER_HUB
 
@@ -75,6 +75,9 @@ def copy(
 
     sources = access("SOURCE", source_username, source_password, plain=source_plain_http)
     targets = access("TARGET", target_username, target_password, plain=target_plain_http)
-    with Registries(sources, content_only=True) as read, Registries(targets, content_only=True) as write:
+    with (
+        Registries(sources, threads=CONNECTIONS, content_only=True) as read,
+        Registries(targets, threads=CONNECTIONS, content_only=True) as write,
+    ):
         copier = Copier(output, read, write, referrers=not no_referrers, public=public)
         return (copy_all if recursive else copy_one)(copier, source, target)
