@@ -79,9 +79,9 @@ class Browser:
 
 def require_browser() -> tuple[str, str]:
     """Return the paths of the driver and the browser; skip without them, unless peers are required."""
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
+    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("google-chrome")
     if driver is None or chromium is None:
-        missing = "chromium and chromedriver are not on PATH"
+        missing = "chromium (or google-chrome) and chromedriver are not on PATH"
         if os.environ.get("STEWARD_REQUIRE_PEERS") == "1":
             pytest.fail(missing)
         pytest.skip(missing)
