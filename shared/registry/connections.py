@@ -14,6 +14,9 @@ from shared.errors import ProtocolViolation
 from shared.registry.addresses import Origin, forbidden_peer, origin_of
 
 _HOSTS: Final = 8
+_MESSAGES: Final = 12
+"""How many messages one process works on at once (host.json), each with that many threads. A connection
+that is not kept costs the next request a handshake."""
 
 
 class ConnectionPool(HTTPAdapter):
@@ -23,7 +26,12 @@ class ConnectionPool(HTTPAdapter):
     """
 
     def __init__(self, home: Origin, *, registry: str, threads: int) -> None:
-        super().__init__(pool_connections=_HOSTS, pool_maxsize=threads, max_retries=0, pool_block=False)
+        super().__init__(
+            pool_connections=_HOSTS,
+            pool_maxsize=_MESSAGES * threads,
+            max_retries=0,
+            pool_block=False,
+        )
         self.poolmanager.pool_classes_by_scheme = {
             "http": urllib3.HTTPConnectionPool,
             "https": _fenced_pool(home, registry),
