@@ -27,14 +27,15 @@ from tests.jobs.world import Servers, World
 NIGHTLY: Final = settings.get_current_profile_name() == "nightly"
 LATENCY: Final = 0.005
 THREADS: Final = 4
-ORPHANS: Final = 24
-PLACES = st.integers(0, ORPHANS + 18)
+ORPHANS: Final = 14
+REQUESTS: Final = 16
+PLACES = st.integers(0, ORPHANS + REQUESTS + 12)
 NUMBERS = st.integers(0, 9)
 EXPECTED: Final = frozenset({"done", "already_gone", "moved", "retagged", "locked", "reachable"})
 
 
 CONTESTS: Final = settings(
-    max_examples=400 if NIGHTLY else 6,
+    max_examples=400 if NIGHTLY else 3,
     deadline=None,
     derandomize=not NIGHTLY,
     phases=[Phase.generate],  # threads do not take turns twice in the same way, so nothing can be shrunk
@@ -175,7 +176,7 @@ class Contest:
             children = [build_image(layer_size=16) for _ in range(2)]
             self.artifacts += children
             self._leave(build_index(children), None if number % 2 else f"pr-index-{self.round}-{number}")
-        for number in range(6):
+        for number in range(REQUESTS):
             self._leave(build_image(layer_size=16), f"pr-{self.round}-{number}")
         application = WatchedApplication(
             planned(self.world).plan,
@@ -281,7 +282,9 @@ def acts() -> st.SearchStrategy[list[Act]]:
     tagging = (Contest.tag, Contest.attest)
     drawn: list[st.SearchStrategy[Act]] = [
         *(st.builds(partial, st.just(act), place=PLACES, number=NUMBERS) for act in tagging),
-        st.builds(partial, st.just(Contest.move_an_old_tag), place=PLACES, number=st.integers(0, 5)),
+        st.builds(
+            partial, st.just(Contest.move_an_old_tag), place=PLACES, number=st.integers(0, REQUESTS - 1)
+        ),
         st.builds(
             partial,
             st.just(Contest.push_an_index),
