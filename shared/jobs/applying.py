@@ -4,16 +4,16 @@ A plan is old when it is applied, by seconds or by hours. So each tag must still
 manifest must still have no tag, no lock and nothing new that holds it, and whatever held it must really be
 gone; neither may have been pushed again. Otherwise it stays, and the outcome says why.
 
-Registries have no conditional delete. What others do is honoured when it comes before the last look, which
-is one request before the delete.
+Registries have no conditional delete. What others do is honoured when it comes before the last look begins,
+which is one request before the delete.
 """
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 
 from shared.errors import (
     AccessDenied,
@@ -24,9 +24,11 @@ from shared.errors import (
     RegistryUnavailable,
     StewardError,
 )
-from shared.jobs.arrivals import Arrivals
+from shared.jobs.arrivals import LISTINGS, Arrivals
 from shared.jobs.batch import FLUSH_SECONDS, OutcomeBatch
 from shared.jobs.cleaned import CleanedRegistry
+from shared.jobs.in_flight import InFlight
+from shared.jobs.last_look import Found, why_manifest_stays, why_tag_stays
 from shared.jobs.outages import Outages
 from shared.jobs.pausing import Pause, outage_pause, pause_of
 from shared.jobs.waves import is_bound, name_of, waves
@@ -40,13 +42,10 @@ __all__ = ["Pause", "PlanApplication", "pause_of"]
 _GONE: Final = frozenset({"done", "already_gone"})
 _WAITS: Final = (1.0, 2.0, 4.0, 8.0)
 _LONGEST_WAIT: Final = 30.0
+_WAITING: Final = 3
+"""Of each so many workers one more is hired: about so often one waits for a listing that others share."""
 _FRESH_SECONDS: Final = 5.0
 """How old the last look may be when what it allowed is sent."""
-
-
-class _Found(NamedTuple):
-    result: Result
-    detail: str = ""
 
 
 class PlanApplication:
@@ -77,10 +76,10 @@ class PlanApplication:
         self._threads = threads
         self._patient = patient
         self._outages = Outages()
-        self._untagged = {untag.digest for untag in plan.untag}
+        self._untagged = frozenset(untag.digest for untag in plan.untag)
         self._results: dict[str, Result] = {}
         self._pause: Pause | None = None
-        self._instead: _Found | None = None
+        self._instead: Found | None = None
         self._arrivals = Arrivals(registry, plan)
         for outcome in earlier:
             self._results[outcome.target] = outcome.result
@@ -97,7 +96,10 @@ class PlanApplication:
         self._look_at_repository()
         free = [untag for untag in self._plan.untag if not is_bound(untag)]
         bound = [untag for untag in self._plan.untag if is_bound(untag)]
-        with worker_pool(self._threads, "apply") as pool:
+        workers = self._threads + self._threads // _WAITING
+        with worker_pool(workers, "apply") as pool, worker_pool(LISTINGS, "arrivals") as listing:
+            if self._threads > 1:
+                self._arrivals = Arrivals(self._registry, self._plan, listing)
             self._each(pool, free, self._untag)
             for wave in waves(self._plan.delete):
                 going = {deletion.digest for deletion in wave}
@@ -110,9 +112,9 @@ class PlanApplication:
         """See that the repository is still there, and not locked since the plan."""
         try:
             if self._registry.repository_attributes(self._plan.repository).locked:
-                self._instead = _Found("locked", "the repository is locked")
+                self._instead = Found("locked", "the repository is locked")
         except NotFound:
-            self._instead = _Found("already_gone", "the repository does not exist any more")
+            self._instead = Found("already_gone", "the repository does not exist any more")
         except RateLimited as error:
             self._pause = pause_of(error)
         except RegistryUnavailable as error:
@@ -124,18 +126,18 @@ class PlanApplication:
         self, pool: ThreadPoolExecutor, actions: Iterable[Planned], act: Callable[[Planned], Outcome | None]
     ) -> None:
         """Run the action for each that has no outcome yet, as many at a time as there are threads."""
-        pending: set[Future[Outcome | None]] = set()
+        under_way = InFlight(pool, act)
         left = (action for action in actions if name_of(action) not in self._results)
         batch = OutcomeBatch(self._record)
         try:
             for action in left:
                 if self._stopped():
                     break
-                pending.add(pool.submit(act, action))
-                if len(pending) >= 2 * self._threads:
-                    pending = self._collect(pending, batch)
-            while pending:
-                pending = self._collect(pending, batch)
+                under_way.begin(action)
+                if len(under_way) >= 3 * self._threads:
+                    self._collect(under_way.take(FLUSH_SECONDS), batch)
+            while under_way:
+                self._collect(under_way.take(FLUSH_SECONDS), batch)
             for failure in self._lone_failures():
                 self._results[failure.target] = failure.result
                 batch.add(failure)
@@ -160,17 +162,12 @@ class PlanApplication:
             return True
         return True
 
-    def _collect(
-        self, pending: set[Future[Outcome | None]], batch: OutcomeBatch
-    ) -> set[Future[Outcome | None]]:
-        done, left = wait(pending, timeout=FLUSH_SECONDS, return_when=FIRST_COMPLETED)
-        for future in done:
-            outcome = future.result()
+    def _collect(self, outcomes: Iterable[Outcome | None], batch: OutcomeBatch) -> None:
+        for outcome in outcomes:
             if outcome is not None:
                 self._results[outcome.target] = outcome.result
                 batch.add(outcome)
         batch.flush_if_due()
-        return left
 
     def _stopped(self) -> bool:
         if self._pause is None and self._clock() >= self._deadline:
@@ -180,60 +177,42 @@ class PlanApplication:
     def _untag(self, untag: Untag) -> Outcome | None:
         return self._outcome("untag", untag.tag, lambda: self._untag_now(untag))
 
-    def _untag_now(self, untag: Untag) -> _Found:
+    def _untag_now(self, untag: Untag) -> Found:
         return self._look_then(
-            lambda: self._why_still_bound(untag) or self._why_tag_stays(untag),
+            lambda: self._why_still_bound(untag) or why_tag_stays(self._registry, self._plan, untag),
             lambda: self._registry.untag(self._plan.repository, untag.tag),
         )
 
-    def _why_still_bound(self, untag: Untag) -> _Found | None:
+    def _why_still_bound(self, untag: Untag) -> Found | None:
         if untag.subject is not None and self._results.get(untag.subject) not in _GONE:
-            return _Found("reachable", f"its subject {untag.subject} stayed")
+            return Found("reachable", f"its subject {untag.subject} stayed")
         if is_bound(untag) and (newcomer := self._arrivals.holder_of(untag.digest)) is not None:
-            return _Found("reachable", f"{newcomer} holds {untag.digest} since the plan")
+            return Found("reachable", f"{newcomer} holds {untag.digest} since the plan")
         return None
-
-    def _why_tag_stays(self, untag: Untag) -> _Found | None:
-        manifest = self._registry.manifest_attributes(self._plan.repository, untag.digest)
-        if manifest is not None and manifest.record.locked:
-            return _Found("locked", f"{untag.digest} is locked")
-        now = self._registry.tag_attributes(self._plan.repository, untag.tag)
-        if now is None:
-            return _Found("already_gone")
-        if now.digest != untag.digest:
-            return _Found("moved", f"points at {now.digest} since the plan")
-        if now.updated > self._plan.at:
-            return _Found("moved", f"pushed again at {now.updated:%Y-%m-%d %H:%M:%S} UTC")
-        return _Found("locked") if now.locked else None
 
     def _delete(self, deletion: DeleteManifest) -> Outcome | None:
         return self._outcome("delete", deletion.digest, lambda: self._delete_now(deletion))
 
-    def _delete_now(self, deletion: DeleteManifest) -> _Found:
+    def _delete_now(self, deletion: DeleteManifest) -> Found:
         return self._look_then(
-            lambda: self._why_held(deletion) or self._why_manifest_stays(deletion),
+            lambda: self._why_still_held(deletion) or self._why_not_now(deletion),
             lambda: self._registry.delete_manifest(self._plan.repository, deletion.digest),
         )
 
-    def _why_held(self, deletion: DeleteManifest) -> _Found | None:
+    def _why_still_held(self, deletion: DeleteManifest) -> Found | None:
         for holder in deletion.held_by:
             if self._results.get(holder) not in _GONE:
-                return _Found("reachable", f"held by {holder}, which stayed")
-        newcomer = self._arrivals.holder_of(deletion.digest)
-        return None if newcomer is None else _Found("reachable", f"{newcomer} holds it since the plan")
+                return Found("reachable", f"held by {holder}, which stayed")
+        return None
 
-    def _why_manifest_stays(self, deletion: DeleteManifest) -> _Found | None:
-        now = self._registry.manifest_attributes(self._plan.repository, deletion.digest)
-        if now is None:
-            return _Found("already_gone")
-        if now.tags:
-            return _Found("retagged", f"has the tag {now.tags[0]}")
-        # Whether untagging counts as an update of the manifest is not documented; if so, it was ours.
-        if now.record.updated > self._plan.at and deletion.digest not in self._untagged:
-            return _Found("retagged", f"pushed again at {now.record.updated:%Y-%m-%d %H:%M:%S} UTC")
-        return _Found("locked") if now.record.locked else None
+    def _why_not_now(self, deletion: DeleteManifest) -> Found | None:
+        """Look at the manifest, and at what came since the plan, at the same time."""
+        newcomer = self._arrivals.ask(deletion.digest)
+        stays = why_manifest_stays(self._registry, self._plan, deletion, untagged=self._untagged)
+        holder = newcomer()
+        return stays if holder is None else Found("reachable", f"{holder} holds it since the plan")
 
-    def _look_then(self, look: Callable[[], _Found | None], remove: Callable[[], bool]) -> _Found:
+    def _look_then(self, look: Callable[[], Found | None], remove: Callable[[], bool]) -> Found:
         """Look, and remove what may go; look again whenever there was a wait between the two.
 
         So longer waits with a delete are not left to the transport (``delete_patience``).
@@ -246,7 +225,7 @@ class PlanApplication:
             if time.monotonic() - looked > _FRESH_SECONDS:
                 continue
             try:
-                return _Found("done" if remove() else "already_gone")
+                return Found("done" if remove() else "already_gone")
             except (RateLimited, RegistryUnavailable) as error:
                 if not self._is_worth_waiting(error, pause):
                     raise
@@ -262,7 +241,7 @@ class PlanApplication:
             and self._clock() < self._deadline
         )
 
-    def _outcome(self, action: Action, target: TagName | Digest, act: Callable[[], _Found]) -> Outcome | None:
+    def _outcome(self, action: Action, target: TagName | Digest, act: Callable[[], Found]) -> Outcome | None:
         """Turn whatever happens into an outcome; ``None`` leaves the action for the next invocation."""
         if self._pause is not None:
             return None
@@ -274,17 +253,17 @@ class PlanApplication:
                 self._pause = pause_of(error)
                 return None
             except RegistryUnavailable as error:
-                self._meet(error, self._result(action, target, _Found("failed", str(error))))
+                self._meet(error, self._result(action, target, Found("failed", str(error))))
                 return None
             except OperationDisallowed as error:
-                found = _Found("locked", str(error))
+                found = Found("locked", str(error))
             except NotFound:
-                found = _Found("already_gone")
+                found = Found("already_gone")
             except (AccessDenied, AuthenticationFailed) as error:
-                self._instead = _Found("skipped", f"not tried, since the registry refuses: {error}")
-                found = _Found("failed", str(error))
+                self._instead = Found("skipped", f"not tried, since the registry refuses: {error}")
+                found = Found("failed", str(error))
             except StewardError as error:
-                found = _Found("failed", str(error))
+                found = Found("failed", str(error))
             self._outages.answered()
         return self._result(action, target, found)
 
@@ -294,9 +273,9 @@ class PlanApplication:
             if self._patient:
                 self._pause = outage_pause(str(error))
             else:
-                self._instead = _Found("skipped", f"not tried, since the registry does not answer: {error}")
+                self._instead = Found("skipped", f"not tried, since the registry does not answer: {error}")
 
-    def _result(self, action: Action, target: TagName | Digest, found: _Found) -> Outcome:
+    def _result(self, action: Action, target: TagName | Digest, found: Found) -> Outcome:
         return Outcome(
             action=action, target=target, result=found.result, detail=found.detail, at=self._clock()
         )
