@@ -33,7 +33,7 @@ from shared.retention.snapshot import ManifestRecord, RepositorySnapshot, TagRec
 _SOURCE_HEADER: Final = {"X-Meta-Source-Client": "azure/functions"}
 """By which ACR asks its callers to say what they run on (Azure/acr, docs/http-headers.md)."""
 
-NEWEST_PAGE_SIZE: Final = 100
+NEWEST_PAGE_SIZE: Final = 25
 _FOUND_OR_NOT: Final = frozenset({200, 404})
 _DELETED_OR_GONE: Final = frozenset({200, 202, 204, 404})
 _READING: Final = ("metadata_read", "pull")

@@ -38,6 +38,7 @@ class ConnectionPool(HTTPAdapter):
         }
         self._home = home
         self._at_home: Any = None
+        self._trusted: Any = None
 
     @override
     def get_connection_with_tls_context(
@@ -57,9 +58,17 @@ class ConnectionPool(HTTPAdapter):
         return found
 
     @override
+    def cert_verify(self, conn: Any, url: str, verify: bool | str | None, cert: Any) -> None:
+        """Tell connections whom to trust; the registry's own once, since that looks for files."""
+        if conn is not self._at_home or conn is not self._trusted:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if conn is self._at_home:
+            self._trusted = conn
+
+    @override
     def close(self) -> None:
         """Close the connections; another request would open new ones."""
-        self._at_home = None
+        self._at_home = self._trusted = None
         super().close()
 
     @override
