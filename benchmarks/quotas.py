@@ -30,13 +30,13 @@ def _clean(instances: int, duration: float) -> list[Figure]:
 
     So a quota is lost only while it is full and more would have come in.
     """
-    granted = _PER_MINUTE * (1 + duration / 60)
-    share = int(granted) // instances
+    expected = int(_PER_MINUTE * (1 + duration / 60))
+    share = expected // instances
     with ExitStack() as running:
         registry = running.enter_context(RegistryProcess(sku="Standard", enforce_quotas=True))
         workers = [running.enter_context(Worker("benchmarks.applier")) for _ in range(instances)]
         for number, worker in enumerate(workers):
-            registry.fill(f"team/app{number}", min(share * _FILLED, int(granted)), kind="docker")
+            registry.fill(f"team/app{number}", min(share * _FILLED, expected), kind="docker")
             worker.ask(
                 ask="prepare",
                 place=registry.place._asdict(),
@@ -44,13 +44,15 @@ def _clean(instances: int, duration: float) -> list[Figure]:
                 options={},
             )
         registry.forget()
+        began = time.monotonic()
         until = time.time() + duration
         with ThreadPoolExecutor(instances) as pool:
             answers: list[dict[str, Any]] = list(
                 pool.map(lambda worker: worker.ask(ask="apply", threads=16, until=until), workers)
             )
         done = sum(answer["results"].get("done", 0) for answer in answers)
-        allowed = granted - registry.deletes_left()
+        left = registry.deletes_left()
+        allowed = _PER_MINUTE * (1 + (time.monotonic() - began) / 60) - left
         refused = registry.count(status=429)
         asked = registry.count()
     who = "one instance" if instances == 1 else f"{instances} instances"
