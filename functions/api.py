@@ -73,7 +73,7 @@ def show_run(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("list_replications")
 @blueprint.route(route="runs/{run}/replications", methods=["GET"])
 def list_replications(req: func.HttpRequest) -> func.HttpResponse:
-    """List the tags that a run replicated, and what became of each."""
+    """List the tags that a run replicated last, and what became of each."""
     from shared.jobs import status
 
     return answer(

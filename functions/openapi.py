@@ -140,7 +140,7 @@ DOCUMENT: Final[dict[str, Any]] = {
         "/runs/{run}/replications": {
             "get": _operation(
                 "list_replications",
-                "What became of each tag that a run replicated.",
+                "What became of the tags that a run replicated, the latest first.",
                 "Replications",
                 *(502, 503),
                 path=("run",),

@@ -1,9 +1,8 @@
 """What runs did, and whether the app is ready: read from storage, for people and monitors."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from statistics import median_high
 from typing import Any, Literal
 
@@ -112,8 +111,8 @@ def _replicated(services: Services, name: str) -> tuple[Counter[str], dict[str, 
 
 
 def replications(services: Services, name: str, *, limit: int) -> list[dict[str, Any]]:
-    """Return the outcomes of replicated tags that the run recorded, oldest first."""
-    return list(islice(services.runs.replications(name).read(), limit))
+    """Return the outcomes of replicated tags that the run recorded, newest first."""
+    return list(reversed(deque(services.runs.replications(name).read(), maxlen=limit)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -180,3 +180,13 @@ def test_no_answer_is_kept_or_framed(api: Doors, world: World) -> None:
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_the_latest_replications_are_told_first(api: Doors, world: World) -> None:
+    log = world.services.runs.replications("pushes-20260301")
+    for number in range(3):
+        log.append([{"number": number}])
+
+    found = api.json("runs/pushes-20260301/replications?limit=2")["replications"]
+
+    assert [outcome["number"] for outcome in found] == [2, 1]
