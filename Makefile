@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench docs fix package test-package lock clean
+.PHONY: help setup demo up test check bench docs fix package test-nightly test-package lock clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 21
@@ -50,6 +50,10 @@ fix: setup  ## Format, and mend what the linter can mend
 package: setup  ## Build the deployment zip, and the list of what it brings along
 	$(PYTHON) scripts/package.py
 	$(PYTHON) scripts/bill_of_materials.py > dist/registry-steward.cdx.json
+
+test-nightly: setup  ## Run what takes hours: 10,000 examples of each law of retention, every fault, full sizes
+	$(PYTHON) -m pytest --hypothesis-profile=nightly --timeout=0 tests/retention \
+	  tests/replication/test_every_request.py tests/registry/test_real_tools.py tests/e2e/test_scale.py
 
 test-package: package  ## Run the end-to-end tests on the unpacked deployment zip
 	rm -rf build/package && mkdir -p build/package

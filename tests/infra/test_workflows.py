@@ -18,8 +18,8 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in document["jobs"].values() for step in job["steps"]]
 
 
-def test_there_are_workflows_to_test_to_audit_to_check_the_infrastructure_and_to_deploy() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["audit", "deploy", "infra", "test"]
+def test_there_are_workflows_for_each_change_each_night_and_each_deployment() -> None:
+    assert [path.stem for path in WORKFLOWS] == ["audit", "deploy", "infra", "nightly", "test"]
 
 
 def test_known_vulnerabilities_of_all_that_is_pinned_are_looked_for_every_week() -> None:
