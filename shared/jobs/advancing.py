@@ -1,10 +1,11 @@
 """How a run moves on: from planning to applying, and to its end.
 
 When all repositories are planned, or failed, the limits and caps of the whole run are looked at, once, and
-the plans are applied by one message each. Whoever gets a repository on notes that in a log, which tells how
-many notes it has: only the last ones look at the whole run, so that a run of thousands of repositories is not
-listed thousands of times. A note may stand there twice, and then somebody looks too early; none is ever
-missing, because a message is done with only when its note is written.
+the plans are applied by one message each. Whoever gets a repository on notes that in a log, and asks then how
+many notes there are: only the last ones look at the whole run, so that a run of thousands of repositories is
+not listed thousands of times. A note may stand there twice, and then somebody looks too early; none is ever
+missing, because a message is done with only when its note is written. Of those that see enough notes, the one
+whose note is the last queues the plans, so that they are queued once; if it dies, its message comes again.
 """
 
 import logging
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import uuid4
 
 from shared.errors import InvalidMessage, InvalidPolicy
 from shared.jobs.reporting import finish_repository
@@ -41,13 +43,14 @@ def repository_planned(
 
     ``rules`` are those that matched something there.
     """
-    if _note(services, run, part, "planned", rules) >= len(run.repositories):
+    note = _Note(services, run, part, "planned", rules)
+    if note.count() >= len(run.repositories) and note.is_last():
         leave_planning(services, run, now=now)
 
 
 def repository_finished(services: Services, run: Run, part: Part, *, now: datetime) -> None:
     """Note that the repository's plan was carried out, or given up; end the run if it was the last one."""
-    noted = _note(services, run, part, "finished")
+    noted = _Note(services, run, part, "finished").count()
     left = services.runs.read_applying(run.name)
     if left is not None and noted >= len(run.repositories) + int(left.get("queued", 0)):
         _end(services, run, _look(services, run), left["refused"], now=now)
@@ -96,11 +99,30 @@ class _Found:
         return {place: count for place, count in found.items() if count}
 
 
-def _note(
-    services: Services, run: Run, part: Part, what: Literal["planned", "finished"], rules: Sequence[str] = ()
-) -> int:
-    line = {"registry": part.registry, "repository": part.repository, "step": what, "rules": list(rules)}
-    return services.runs.progress(run.name).append([line])
+class _Note:
+    """One line in the run's log of how far its repositories are."""
+
+    def __init__(
+        self,
+        services: Services,
+        run: Run,
+        part: Part,
+        step: Literal["planned", "finished"],
+        rules: Sequence[str] = (),
+    ) -> None:
+        self._log = services.runs.progress(run.name)
+        self._name = uuid4().hex
+        line = {"registry": part.registry, "repository": part.repository, "step": step, "rules": list(rules)}
+        self._log.append([{**line, "note": self._name}])
+
+    def count(self) -> int:
+        """Return how many notes there are, this one among them."""
+        return self._log.count_blocks()
+
+    def is_last(self) -> bool:
+        """Tell whether no other note came after this one: of several at the same time, one is."""
+        *_, last = self._log.read()
+        return bool(last.get("note") == self._name)
 
 
 def _look(services: Services, run: Run) -> _Found:

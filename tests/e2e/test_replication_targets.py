@@ -140,6 +140,7 @@ def test_an_immutable_tag_is_right_when_it_is_equal_and_a_failure_that_says_so_w
     repository, image, other = unique("immutable"), build_image(), build_image()
     steward.acr.push(repository, image, "v1")
     steward.await_replica(repository, "v1", image)
+    assert outcome(steward, repository, "v1")["result"] == "copied"
     steward.stack.dockerhub.set_immutable_tags(steward.replica(repository), [])
 
     steward.acr.push(repository, image, "v1")

@@ -174,12 +174,12 @@ class World:
     # Replication
 
     def outcomes(self, repository: str, tag: str, *, kind: str = "pushes") -> list[Json]:
-        """Return what was recorded of one replica, by the name it has on Docker Hub."""
+        """Return what was recorded of one replica, by the name it has on Docker Hub, the latest last."""
         place = f"/{self.replica(repository)}:{tag}"
         return [
             outcome
             for run in sorted(self.runs(kind))
-            for outcome in (self.get(f"runs/{run}/replications?limit=1000") or {})["replications"]
+            for outcome in reversed((self.get(f"runs/{run}/replications?limit=1000") or {})["replications"])
             if outcome["target"].endswith(place)
         ]
 

@@ -4,7 +4,6 @@ Made by Debian's buildah and umoci, or by hand where Debian has no tool; pushed 
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -344,14 +343,24 @@ def test_a_layer_larger_than_the_memory_that_it_may_take_is_copied(
 
 
 def memory_of_copy(source: Place, target: Place) -> int:
-    """Copy by the command line and return the most that its process had in memory."""
+    """Copy by the command line and return the most that its process had in memory, in bytes.
+
+    It says so itself: ``ru_maxrss`` of a child begins at what its parent had.
+    """
     names = [f"{place.name.removeprefix('docker://')}:v1" for place in (source, target)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "copy", *names, "--plain-http", "--json"],
-        cwd=Path(__file__).parents[2],
-        stdout=subprocess.DEVNULL,
+    program = (
+        "import sys\n"
+        "from benchmarks.memory import peak_mebibytes\n"
+        "from cli.program import run\n"
+        "code = run(sys.argv[1:])\n"
+        "print(peak_mebibytes(), file=sys.stderr)\n"
+        "sys.exit(code)\n"
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss * 1024
+    finished = subprocess.run(
+        [sys.executable, "-c", program, "copy", *names, "--plain-http", "--json"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(float(finished.stderr.split()[-1]) * 1024 * 1024)

@@ -118,6 +118,25 @@ def test_threads_that_start_a_log_at_once_lose_no_line(container: ContainerClien
         assert [line["count"] for line in lines if line["writer"] == writer] == list(range(each))
 
 
+def test_who_appends_last_counts_all_that_was_appended(container: ContainerClient) -> None:
+    writers = 8
+    for round_ in range(3):
+        start = Barrier(writers)
+
+        def write(_: int, name: str = f"{round_}.jsonl", start: Barrier = start) -> int:
+            log = AppendLog(container, name)
+            start.wait()
+            log.append([{"n": 1}])
+            return log.count_blocks()
+
+        with ThreadPoolExecutor(writers) as pool:
+            assert max(pool.map(write, range(writers))) == writers
+
+
+def test_a_log_that_nobody_wrote_has_no_blocks(container: ContainerClient) -> None:
+    assert AppendLog(container, "log.jsonl").count_blocks() == 0
+
+
 def test_a_full_log_goes_on_in_the_next_volume(azurite: Azurite, connect: Connect, name: str) -> None:
     with FullAppendBlob(azurite.connection_string, blocks=2) as relay:
         container = connect(relay.connection_string).blobs.get_container_client(name)
