@@ -1,5 +1,7 @@
 """A run moves on when the last of its repositories did, however many there are and whoever dies."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from shared.errors import StorageUnavailable
 from shared.jobs.cleaning import clean
 from shared.jobs.nightly import start_night
 from shared.jobs.status import run_summary
-from shared.messages import ApplyPlan
+from shared.messages import ApplyPlan, Message
 from shared.storage.append_log import AppendLog
 from tests.jobs.running import OLD, finished, report, work
 from tests.jobs.world import World, body
@@ -53,6 +55,33 @@ def test_messages_that_come_twice_move_the_run_on_all_the_same(world: World) -> 
     assert world.take_cleanups() == []
 
 
+def test_of_workers_that_plan_at_once_one_queues_each_plan_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All write their notes before any counts them, so that each sees all."""
+    world.write_policy(OLD)
+    fill(world, 6)
+    run = start_night(world.services, now=world.clock())
+    count, all_noted = AppendLog.count_blocks, Barrier(6)
+
+    def count_together(log: AppendLog) -> int:
+        all_noted.wait()
+        return count(log)
+
+    def work_at_once() -> list[Message]:
+        messages = world.take_cleanups()
+        with ThreadPoolExecutor(6) as workers:
+            list(workers.map(lambda each: clean(world.services, body(each), clock=world.clock), messages))
+        return messages
+
+    monkeypatch.setattr(AppendLog, "count_blocks", count_together)
+    work_at_once()
+    monkeypatch.undo()
+    queued = [message.repository for message in work_at_once() if isinstance(message, ApplyPlan)]
+    assert sorted(queued) == [repository for _, repository in run.repositories]
+    assert finished(world, run)["done"]["untagged"] == 6
+
+
 @pytest.mark.parametrize("at", range(12))
 def test_a_worker_that_dies_over_any_note_is_followed_by_one_that_moves_the_run_on(
     world: World, monkeypatch: pytest.MonkeyPatch, at: int
@@ -63,15 +92,15 @@ def test_a_worker_that_dies_over_any_note_is_followed_by_one_that_moves_the_run_
     run = start_night(world.services, now=world.clock())
     append, notes = AppendLog.append, [0]
 
-    def lose(log: AppendLog, lines: list[dict[str, object]]) -> int:
-        if not log._name.endswith("progress.jsonl"):
-            return append(log, lines)
-        notes[0] += 1
-        if notes[0] == at // 2 + 1:
-            if at % 2:
-                append(log, lines)
+    def lose(log: AppendLog, lines: list[dict[str, object]]) -> None:
+        lost = False
+        if log._name.endswith("progress.jsonl"):
+            notes[0] += 1
+            lost = notes[0] == at // 2 + 1
+        if not lost or at % 2:
+            append(log, lines)
+        if lost:
             raise StorageUnavailable("appending to progress.jsonl: 503")
-        return append(log, lines)
 
     monkeypatch.setattr(AppendLog, "append", lose)
     pending = world.take_cleanups()
