@@ -33,9 +33,9 @@ def acr_roles(options: dict[str, Any]) -> tuple[str, ...]:
 @pytest.mark.parametrize("abac", [False, True])
 def test_an_application_outlives_its_tokens(servers: Servers, tmp_path: Path, *, abac: bool) -> None:
     """Azure/acr-cli#641: 401 after three hours, when the refresh token is over."""
-    lifetimes = {"access_token_lifetime": 0.5, "refresh_token_lifetime": 1.0, "latency": 0.03}
+    lifetimes = {"access_token_lifetime": 1.5, "refresh_token_lifetime": 3.0, "latency": 0.08}
     with registry(servers, tmp_path, abac=abac, **lifetimes) as world:
-        for number in range(12):
+        for number in range(10):
             world.push(build_image(layer_size=16), tag=f"pr-{number}")
         application = planned(world)
         assert application.run(threads=1) is None
