@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import urlsplit
@@ -62,12 +63,14 @@ class ScriptedServer:
                     outer.asked.append(asked)
                 answer = script(asked)
                 self.send_response(answer.status)
-                length = len(answer.body) if answer.announced is None else answer.announced
-                self.send_header("Content-Length", str(length))
+                empty = answer.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}  # RFC 9110, 6.4.1
+                if not empty:
+                    length = len(answer.body) if answer.announced is None else answer.announced
+                    self.send_header("Content-Length", str(length))
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                if self.command != "HEAD":
+                if self.command != "HEAD" and not empty:
                     self.wfile.write(answer.body)
                 if answer.announced is not None:
                     self.close_connection = True
