@@ -10,10 +10,10 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from shared.errors import AuthenticationFailed, ProtocolViolation, RegistryUnavailable
+from shared.errors import ProtocolViolation
 from shared.oci.names import LoginServer
+from shared.registry.credentials import entra_token
 from shared.registry.tokens import Token, bearer
 from shared.registry.transport import Transport, TransportOptions
 from shared.registry.wire import json_object
@@ -44,16 +44,7 @@ class EntraAuthenticator:
     def token_for(self, method: str, url: str) -> Token:
         """Return the one token that serves every request."""
         del method, url
-        try:
-            found = self._tokens.get_token(self._scope).token
-        except ClientAuthenticationError as error:
-            raise AuthenticationFailed(
-                f"no Entra token: {type(error).__name__}: {error.message}", registry=self._service
-            ) from error
-        except AzureError as error:
-            raise RegistryUnavailable(
-                f"no Entra token: {type(error).__name__}", registry=self._service
-            ) from error
+        found = entra_token(self._tokens, self._scope, registry=self._service)
         return bearer(found, now=time.monotonic())
 
     def token_after(self, method: str, url: str, *, refused: Token | None, challenge: str) -> None:

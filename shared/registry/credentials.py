@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
 
+from shared.errors import AuthenticationFailed, RegistryUnavailable
 from shared.oci.names import LoginServer
 
 ENTRA_SCOPE: Final = "https://containerregistry.azure.net/.default"
@@ -31,6 +33,22 @@ class EntraCredential:
 
     tokens: TokenCredential = field(repr=False)
     scope: str = ENTRA_SCOPE
+
+
+def entra_token(tokens: TokenCredential, scope: str, *, registry: str) -> str:
+    """Return a token of the identity for the audience.
+
+    :raises AuthenticationFailed: when Entra refuses the identity.
+    :raises RegistryUnavailable: when it cannot be asked.
+    """
+    try:
+        return tokens.get_token(scope).token
+    except ClientAuthenticationError as error:
+        raise AuthenticationFailed(
+            f"no Entra token: {type(error).__name__}: {error.message}", registry=registry
+        ) from error
+    except AzureError as error:
+        raise RegistryUnavailable(f"no Entra token: {type(error).__name__}", registry=registry) from error
 
 
 type Credential = AnonymousCredential | BasicCredential | EntraCredential

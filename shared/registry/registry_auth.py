@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable, Iterable
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError
-
-from shared.errors import AuthenticationFailed, ProtocolViolation, RegistryUnavailable
+from shared.errors import AuthenticationFailed, ProtocolViolation
 from shared.registry.addresses import Origin, domain_of, is_loopback, origin_of
 from shared.registry.challenges import Challenge, parse_challenges
-from shared.registry.credentials import AnonymousCredential, BasicCredential, Credential, EntraCredential
+from shared.registry.credentials import (
+    AnonymousCredential,
+    BasicCredential,
+    Credential,
+    EntraCredential,
+    entra_token,
+)
 from shared.registry.redaction import redact
 from shared.registry.scopes import (
     MAX_REPOSITORIES_PER_TOKEN,
@@ -171,16 +175,7 @@ class RegistryAuthenticator:
     def _exchange(self, realm: str, service: str) -> Token:
         credential = self._credential
         assert isinstance(credential, EntraCredential)  # noqa: S101 - for the type checker
-        try:
-            identity = credential.tokens.get_token(credential.scope).token
-        except ClientAuthenticationError as error:
-            raise AuthenticationFailed(
-                f"no Entra token: {type(error).__name__}: {error.message}", registry=self._registry
-            ) from error
-        except AzureError as error:
-            raise RegistryUnavailable(
-                f"no Entra token: {type(error).__name__}", registry=self._registry
-            ) from error
+        identity = entra_token(credential.tokens, credential.scope, registry=self._registry)
         return self._run(exchange_flow(realm, service, identity, self._clock))
 
     def _run(self, flow: TokenFlow) -> Token:
